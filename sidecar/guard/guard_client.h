@@ -1,0 +1,95 @@
+#pragma once
+/* The sidecar's end of the guard (design part 3): what it last said, and requests to it.
+ *
+ * The guard owns the postmaster (or etcd) and kills it at the deadline without help from anyone.
+ * This module connects to its socket (again and again while it is not there), keeps the last status,
+ * and tells its owner through `changed` whenever something new is known. It decides nothing. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/instant.h"
+#include "base/limits.h"
+#include "loop/loop.h"
+
+struct guard_client;
+
+/* The identity under which a primary may run (L7). All zero: none. */
+struct guard_cookie {
+    int64_t lease_id;
+    int64_t create_revision;
+};
+
+enum guard_child {
+    GUARD_CHILD_NONE,    /* nothing of the tree runs (G1: everything killed and reaped) */
+    GUARD_CHILD_RUNNING, /* the child itself is alive */
+    GUARD_CHILD_DYING,   /* the child is gone or being killed; something that it forked may still run */
+};
+
+struct guard_status {
+    bool connected;           /* and the protocol version agreed; the rest is the last that was said */
+    enum guard_child child;
+    int pid;                  /* of the child while RUNNING, as seen in our pid namespace */
+    int exit_status;          /* wait status of the last child that is gone; 0 if none yet */
+    uint64_t children;        /* how many were started since the guard began: tells restarts apart */
+    bool has_deadline;
+    struct mono deadline;     /* CLOCK_BOOTTIME; meaningful with has_deadline */
+    bool killed_by_deadline;  /* the last child ended because its deadline passed */
+    struct guard_cookie cookie;
+    bool stop_requested;      /* the node or container is to stop (G2) */
+    struct mono stop_by;      /* when the guard stops the child by itself */
+    bool lock_held;           /* G3: the lock beside PGDATA is ours */
+};
+
+typedef void guard_changed_fn(void *arg);
+typedef void guard_done_fn(void *arg, enum err_code code, const struct err *err);
+typedef void guard_output_fn(void *arg, const char *bytes, size_t len);
+typedef void guard_run_done_fn(void *arg, enum err_code code, int wait_status);
+
+struct guard_client *guard_client_new(struct loop *loop, const char *socket_path,
+                                      guard_changed_fn *changed, void *arg);
+struct guard_client *guard_client_free(struct guard_client *client);
+const struct guard_status *guard_client_status(const struct guard_client *client);
+
+/* Each request has a deadline of its own (2 s unless said otherwise): `done` then gets ERR_TIMEOUT.
+ * `done` may be NULL and runs exactly once from the loop. Requests fail with ERR_UNREACHABLE while
+ * not connected. */
+
+/* Moves the deadline forward (never back: an earlier one is accepted and ignored) and names the
+ * cookie under which it holds. ERR_REFUSED: another cookie has a running primary, or the deadline
+ * has passed. */
+void guard_deadline(struct guard_client *client, struct mono deadline, struct guard_cookie cookie,
+                    guard_done_fn *done, void *arg);
+/* L8 only: takes the deadline away. */
+void guard_lift_deadline(struct guard_client *client, guard_done_fn *done, void *arg);
+
+struct guard_start {
+    const char *const *argv; /* NULL-terminated, argv[0] an absolute path */
+    const char *const *env;  /* NULL-terminated */
+    const char *cwd;
+    bool primary;            /* refused unless `cookie` is the one with a live deadline */
+    struct guard_cookie cookie;
+};
+/* ERR_REFUSED: a child runs, no lock (G3), no live deadline of that cookie. */
+void guard_start(struct guard_client *client, const struct guard_start *start, guard_done_fn *done,
+                 void *arg);
+/* To the child itself. */
+void guard_signal(struct guard_client *client, int signum, guard_done_fn *done, void *arg);
+/* SIGKILL to the whole tree until nothing is left; the word comes as status (G1). */
+void guard_kill(struct guard_client *client, guard_done_fn *done, void *arg);
+/* Tells the guard that the handover is done: on a requested stop it need not wait any longer. */
+void guard_handed_over(struct guard_client *client, guard_done_fn *done, void *arg);
+
+/* A one-shot tool in the image of Postgres; output is streamed back; killed at the deadline or when
+ * the client is freed or disconnected. One at a time: ERR_REFUSED otherwise. */
+struct guard_run {
+    const char *const *argv;
+    const char *const *env;
+    const char *cwd;
+    struct mono deadline;
+    guard_output_fn *output; /* may be NULL */
+    guard_run_done_fn *done;
+    void *arg;
+};
+void guard_run(struct guard_client *client, const struct guard_run *run);
+void guard_run_cancel(struct guard_client *client);
