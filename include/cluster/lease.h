@@ -1,0 +1,68 @@
+#pragma once
+/* The lease and when a renewal counts (L1, L7). Pure: replies and times in, a verdict out. Runs in the
+ * sidecar and in the simulation as it is. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/instant.h"
+
+/* Our claim on the leader key. */
+struct lease {
+    int64_t id;              /* of etcd; 0: none granted */
+    int64_t ttl_ms;
+    bool owns_key;           /* the key was created or adopted by this process and not released */
+    int64_t create_revision; /* of the key that we own */
+    int64_t mod_revision;    /* of our last write of it */
+    bool held_once;          /* a renewal has counted since owns_key */
+    struct mono held_until;  /* never later than send time + ttl; meaningful with held_once */
+};
+
+/* One renewal sequence on one endpoint: a read, a keepalive, a read or transaction of the key. */
+struct lease_renewal {
+    bool complete;           /* all three were answered, by the same endpoint */
+    struct mono sent;        /* CLOCK_BOOTTIME, taken before the keepalive was sent */
+    uint64_t term_before;    /* raft_term of the last reply before the keepalive */
+    uint64_t term_keepalive;
+    uint64_t term_read;
+    int64_t keepalive_ttl_s; /* <= 0: the lease is gone */
+    bool key_exists;
+    int64_t key_lease;
+    int64_t key_create_revision;
+    int64_t key_mod_revision;
+};
+
+enum lease_verdict {
+    LEASE_COUNTS,     /* held_until has moved */
+    LEASE_NO_ANSWER,  /* incomplete: try again */
+    LEASE_TERM_MOVED, /* the terms differ: an election; try again */
+    LEASE_LATE,       /* the previous renewal did not hold any more when this one was sent */
+    LEASE_GONE,       /* the lease has expired in etcd */
+    LEASE_KEY_LOST,   /* the key is gone, or is not ours */
+    LEASE_VERDICT_MAX
+};
+
+/* L1. Applies a renewal to the lease. */
+enum lease_verdict lease_apply(struct lease *lease, const struct lease_renewal *renewal);
+const char *lease_verdict_name(enum lease_verdict verdict);
+
+/* Does the lease hold at `now`? */
+bool lease_holds(const struct lease *lease, struct mono now);
+/* Milliseconds left; 0 when it does not hold. */
+int64_t lease_left_ms(const struct lease *lease, struct mono now);
+
+/* L3: what the guard keeps back. max(250 ms, 2 % of ttl), 1 s where the container has a CPU limit. */
+int64_t lease_margin_ms(int64_t ttl_ms, bool cpu_limited);
+/* L2: an orderly demotion begins when less than this is left: margin + max(1 s, ttl/10). */
+int64_t lease_demote_ms(int64_t ttl_ms, bool cpu_limited);
+
+/* L7: may the key, seen absent, be taken? The holder record is absent, marked as released, names our
+ * own lease, or its lease is known to be gone. */
+struct lease_holder {
+    bool exists;
+    int64_t lease_id;
+    bool released;
+    bool lease_gone;      /* LeaseTimeToLive answered -1 */
+    int64_t mod_revision; /* compared by the transaction that takes the key */
+};
+bool lease_may_take(const struct lease_holder *holder, int64_t own_lease_id);
