@@ -1,0 +1,300 @@
+# pgvigil. GNU make, one make for the whole tree.
+#
+#   make              the programs, built with what this machine has
+#   make install      PREFIX=/usr/local DESTDIR=
+#   make check        everything that a change must pass
+#   make unit | sim SEEDS=n | lint | format | integration CASE=name | soak | bench
+#   make demo         a cluster to look at and to break; make demo-down ends it
+#   make images       the images of the Dockerfile
+#
+# The targets below `install` run in the dev container (Debian 13, the
+# Dockerfile's stage `dev`), which is made when it is missing. PGVIGIL_DEV=1 says
+# "this is it already": so it is set there, and so may a Debian 13 with all of its
+# packages be told.
+#
+# Variables: BUILD (directory), SANITIZE=address,undefined, WERROR=1, CC, V=1.
+
+VERSION := 0.1.0
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin AR),default)
+AR := ar
+endif
+
+Q := $(if $(V),,@)
+empty :=
+space := $(empty) $(empty)
+comma := ,
+
+# A variable that was given here is given in the dev container, too.
+HANDED_ON := BUILD SANITIZE WERROR SEEDS CASE V CC NODE_IMAGE LANES
+HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+SEEDS   ?= 1000
+MUSL_CC ?= musl-gcc
+
+# ---- which compiler, which flags --------------------------------------------------
+
+# A directory of its own, so that neither build makes the other one stale.
+ifneq ($(SANITIZE),)
+override BUILD := $(BUILD)-$(subst $(comma),-,$(SANITIZE))
+endif
+
+IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
+
+WARNINGS := -Wall -Wextra
+WARNINGS += -Wconversion          # LSNs and milliseconds must not be cut silently
+WARNINGS += -Wshadow              # in one function a name means one thing
+WARNINGS += -Wformat=2            # no format from a variable: logs and SQL carry foreign text
+WARNINGS += -Wstrict-prototypes   # f() is not f(void)
+WARNINGS += -Wmissing-prototypes  # what no header declares is static
+WARNINGS += -Wvla                 # every buffer has a ceiling that can be read in the source
+WARNINGS += -Wcast-qual           # const is what the pure part promises
+WARNINGS += -Wwrite-strings       # literals are const
+WARNINGS += -Wundef               # a mistyped macro is not zero
+WARNINGS += -Wswitch-enum         # a new enum value must visit every switch
+WARNINGS += -Wpointer-arith       # void has no size
+WARNINGS += -Wno-missing-field-initializers # designated initialisers leave the rest zero on purpose
+ifeq ($(IS_CLANG),)
+WARNINGS += -Wduplicated-cond     # a chain of ifs that asks the same twice
+WARNINGS += -Wduplicated-branches # both branches alike: one of them is wrong
+WARNINGS += -Wlogical-op          # && where & was meant
+endif
+ifneq ($(WERROR),)
+WARNINGS += -Werror
+endif
+
+PACKAGES := libuv libcurl libwebsockets jansson libpq yaml-0.1 openssl
+# As system headers, so that the warnings are about our code.
+PACKAGE_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
+PACKAGE_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+CHECK_CFLAGS   := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags check 2>/dev/null))
+CHECK_LIBS      = $(shell pkg-config --libs check 2>/dev/null)
+
+DEFINES  := -D_GNU_SOURCE -DPGVIGIL_VERSION='"$(VERSION)"'
+INCLUDES := -Iinclude -I.
+STANDARD := -std=gnu17
+HARDEN   := -fstack-protector-strong -fPIE
+
+OPTIMIZE := -O2 -g
+ifeq ($(SANITIZE),)
+HARDEN   += -D_FORTIFY_SOURCE=2
+else
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+SANITIZE_LIBS := -fsanitize=$(SANITIZE) $(if $(IS_CLANG),,-static-libasan -static-libubsan)
+endif
+
+COMPILE_FLAGS = $(STANDARD) $(OPTIMIZE) $(HARDEN) $(WARNINGS) $(DEFINES) $(INCLUDES) $(PACKAGE_CFLAGS) $(CFLAGS)
+LINK_FLAGS    = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANITIZE_LIBS) $(LDFLAGS)
+
+# ---- sources ----------------------------------------------------------------------
+
+sources = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+LIB_SRC        := $(call sources,lib)
+# The guard's own sources; guard_client*.c is the sidecar's end of the socket.
+GUARD_SRC      := $(filter-out sidecar/guard/guard_client%,$(call sources,sidecar/guard))
+GUARD_LIB_SRC  := $(filter-out sidecar/guard/main.c,$(GUARD_SRC))
+SIDECAR_SRC    := $(filter-out $(GUARD_SRC),$(call sources,sidecar))
+SIDECAR_LIB_SRC := $(filter-out sidecar/main.c,$(SIDECAR_SRC))
+CONTROLLER_SRC := $(call sources,controller)
+CTL_SRC        := $(call sources,ctl)
+FAKE_SRC       := $(call sources,tests/fake)
+SIM_SRC        := $(call sources,tests/sim)
+SUPPORT_SRC    := $(call sources,tests/unit/support)
+TEST_SRC       := $(filter %_test.c,$(call sources,tests/unit))
+
+PROGRAM_SRC := $(LIB_SRC) $(GUARD_SRC) $(SIDECAR_SRC) $(CONTROLLER_SRC) $(CTL_SRC)
+ALL_SRC     := $(PROGRAM_SRC) $(FAKE_SRC) $(SIM_SRC) $(SUPPORT_SRC) $(TEST_SRC)
+ALL_OBJ     := $(call objects,$(ALL_SRC))
+
+GUARD_OBJ := $(patsubst %.c,$(BUILD)/musl/%.o,$(GUARD_SRC))
+
+LIBPGVIGIL := $(BUILD)/libpgvigil.a
+LIBSIDECAR := $(BUILD)/libsidecar.a
+LIBGUARD   := $(BUILD)/libguard.a
+LIBFAKE    := $(BUILD)/libfake.a
+LIBSUPPORT := $(BUILD)/libsupport.a
+
+# A program is built as soon as it has a main.
+PROGRAMS := $(if $(wildcard sidecar/guard/main.c),$(BUILD)/pgvigil-guard) \
+            $(if $(wildcard sidecar/main.c),$(BUILD)/pgvigil-sidecar) \
+            $(if $(wildcard controller/main.c),$(BUILD)/pgvigil-controller) \
+            $(if $(CTL_SRC),$(BUILD)/pgvigilctl)
+PROGRAMS := $(strip $(PROGRAMS))
+
+TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(TEST_SRC))
+
+.PHONY: all libs objects unit-programs install clean
+all: $(PROGRAMS) $(LIBPGVIGIL) $(LIBSIDECAR)
+libs: $(LIBPGVIGIL) $(LIBSIDECAR) $(LIBGUARD) $(LIBFAKE)
+# Every source compiled, nothing linked: what lint looks at.
+objects: $(ALL_OBJ)
+unit-programs: $(TESTS)
+
+# ---- compile ----------------------------------------------------------------------
+
+# What the objects were built with. Another compiler, Debian or flag (the dev
+# container and its host share this directory) means: build again.
+FLAGS_STAMP := $(BUILD)/flags
+FLAGS_NOW = $(shell $(CC) --version 2>/dev/null | head -n 1) $(shell . /etc/os-release 2>/dev/null; echo $$PRETTY_NAME) $(COMPILE_FLAGS)
+
+ifneq ($(MAKECMDGOALS),clean)
+ifneq ($(file <$(FLAGS_STAMP)),$(strip $(FLAGS_NOW)))
+$(shell mkdir -p $(BUILD))
+$(file >$(FLAGS_STAMP),$(strip $(FLAGS_NOW)))
+endif
+endif
+$(FLAGS_STAMP): ;
+
+$(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  CC      $<')
+	$(Q)$(CC) $(COMPILE_FLAGS) $(OBJECT_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/tests/%.o: OBJECT_CFLAGS = $(CHECK_CFLAGS)
+
+%.a:
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  AR      $@')
+	$(Q)rm -f $@ && $(AR) rcsD $@ $^
+
+$(LIBPGVIGIL): $(call objects,$(LIB_SRC))
+$(LIBSIDECAR): $(call objects,$(SIDECAR_LIB_SRC))
+$(LIBGUARD): $(call objects,$(GUARD_LIB_SRC))
+$(LIBFAKE): $(call objects,$(FAKE_SRC))
+$(LIBSUPPORT): $(call objects,$(SUPPORT_SRC))
+
+define LINK
+@mkdir -p $(@D)
+$(if $(V),,@echo '  LINK    $@')
+$(Q)$(CC) $(LINK_FLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(1) $(PACKAGE_LIBS)
+endef
+
+$(BUILD)/pgvigil-sidecar: $(call objects,$(wildcard sidecar/main.c)) $(LIBSIDECAR) $(LIBPGVIGIL)
+	$(call LINK)
+
+$(BUILD)/pgvigil-controller: $(call objects,$(CONTROLLER_SRC)) $(LIBPGVIGIL)
+	$(call LINK)
+
+$(BUILD)/pgvigilctl: $(call objects,$(CTL_SRC)) $(LIBPGVIGIL)
+	$(call LINK)
+
+$(BUILD)/pgvigil-sim: $(call objects,$(SIM_SRC)) $(LIBFAKE) $(LIBSIDECAR) $(LIBGUARD) $(LIBPGVIGIL)
+	$(call LINK)
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBSUPPORT) $(LIBFAKE) $(LIBSIDECAR) $(LIBGUARD) $(LIBPGVIGIL)
+	$(call LINK,$(CHECK_LIBS))
+
+# ---- the guard: static, against musl, so that it runs in any image -----------------
+
+# musl-gcc sees musl's headers only; the kernel's are put in by name, glibc's stay out.
+KERNEL_HEADERS := $(BUILD)/musl/kernel
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+GUARD_FLAGS = $(STANDARD) -Os -g -fstack-protector-strong -ffunction-sections -fdata-sections \
+	$(filter-out -Wlogical-op,$(WARNINGS)) $(DEFINES) $(INCLUDES) -isystem $(KERNEL_HEADERS)
+
+$(KERNEL_HEADERS)/.done:
+	@mkdir -p $(@D)
+	@ln -sfn /usr/include/linux $(@D)/linux
+	@ln -sfn /usr/include/asm-generic $(@D)/asm-generic
+	@for d in /usr/include/$(MULTIARCH)/asm /usr/include/asm; do [ -d $$d ] && ln -sfn $$d $(@D)/asm && break; done
+	@touch $@
+
+$(BUILD)/musl/%.o: %.c $(FLAGS_STAMP) | $(KERNEL_HEADERS)/.done
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  MUSL    $<')
+	$(Q)$(MUSL_CC) $(GUARD_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/pgvigil-guard: $(GUARD_OBJ)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  LINK    $@')
+	$(Q)$(MUSL_CC) -static -Wl,--gc-sections -o $(BUILD)/musl/pgvigil-guard.debug $^
+	$(Q)strip -o $@ $(BUILD)/musl/pgvigil-guard.debug
+
+-include $(ALL_OBJ:.o=.d) $(GUARD_OBJ:.o=.d)
+
+# ---- install ----------------------------------------------------------------------
+
+UNITS := $(wildcard deploy/systemd/*.service)
+
+install: $(PROGRAMS)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
+	for unit in $(UNITS); do \
+		sed 's|/usr/local/bin/|$(PREFIX)/bin/|g' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} && \
+		chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; \
+	done
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-*
+
+# ---- what runs in the dev container ------------------------------------------------
+
+INNER := check unit sim lint format integration soak bench demo demo-down images node-image dev-shell
+.PHONY: $(INNER)
+
+ifneq ($(PGVIGIL_DEV),1)
+
+$(filter-out dev-shell,$(INNER)):
+	@deploy/setup/dev.sh make --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) $(HANDED_ON) $@
+
+dev-shell:
+	@deploy/setup/dev.sh bash
+
+else
+
+unit: $(TESTS)
+	@$(if $(SANITIZE),CK_FORK=no) tests/unit.sh $(BUILD) $(TESTS)
+
+sim: $(BUILD)/pgvigil-sim
+	$(BUILD)/pgvigil-sim --seeds $(SEEDS)
+
+lint:
+	@tests/lint/run
+
+format:
+	clang-format -i $(ALL_SRC) $(shell find include lib sidecar controller ctl tests -name '*.h' 2>/dev/null)
+
+check:
+	@tests/check.sh
+
+integration: node-image
+	tests/integration/run $(CASE)
+
+soak: node-image
+	tests/integration/run --soak $(CASE)
+
+bench: node-image
+	tests/bench/run
+
+demo: node-image
+	@deploy/demo/demo.sh
+
+demo-down:
+	@deploy/demo/demo.sh down
+
+# The image of one node for demo and tests: what was just built here, put on top of
+# the stage node-base. The stage `node` is the same for those who have no make.
+NODE_IMAGE ?= pgvigil/node$(if $(SANITIZE),:$(subst $(comma),-,$(SANITIZE)))
+node-image: all
+	@deploy/setup/images.sh node-base
+	@deploy/setup/node_image.sh $(NODE_IMAGE) $(PROGRAMS)
+
+images: all
+	@deploy/setup/images.sh postgres etcd sidecar node
+
+dev-shell:
+	@bash
+
+endif

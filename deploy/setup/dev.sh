@@ -1,0 +1,34 @@
+#!/bin/sh
+# dev.sh COMMAND…: runs a command in the dev container, with this tree at /src and the
+# machine's docker engine, network and processes in reach: tests start
+# containers beside this one, cut their network and look into it. What is missing (engine, base
+# image, dev image) is made first.
+set -eu
+. "$(dirname -- "$0")/common.sh"
+
+if [ "${PGVIGIL_DEV:-}" = 1 ]; then
+	exec "$@"
+fi
+
+"$repo/deploy/setup/engine.sh"
+"$repo/deploy/setup/base.sh"
+"$repo/deploy/setup/images.sh" dev
+
+tty=
+if [ -t 0 ] && [ -t 1 ]; then
+	tty=-it
+fi
+
+# Not --privileged: where the machine itself lacks SYS_RESOURCE the engine
+# refuses that. PGVIGIL_HOST_DIR: what a bind mount of a test must call /src, since the engine reads
+# it with the host's eyes.
+# shellcheck disable=SC2086 # $tty is one word or none
+exec docker run --rm $tty --name "pgvigil-dev-$$" \
+	--network host --pid host --ipc host \
+	--cap-add ALL --cap-drop SYS_RESOURCE \
+	--security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+	--security-opt systempaths=unconfined \
+	-v /var/run/docker.sock:/var/run/docker.sock \
+	-v "$repo:/src" -w /src \
+	-e PGVIGIL_HOST_DIR="$repo" -e CI="${CI:-}" -e TERM="${TERM:-dumb}" \
+	pgvigil/dev "$@"

@@ -1,0 +1,19 @@
+#!/bin/sh
+# node_image.sh IMAGE PROGRAM…: puts programs that were just built on top of pgvigil/node-base.
+# A layer of a second instead of a build from scratch.
+set -eu
+. "$(dirname -- "$0")/common.sh"
+
+export DOCKER_BUILDKIT=0
+image=$1
+shift
+
+context=$(mktemp -d)
+trap 'rm -rf "$context"' EXIT INT TERM
+mkdir "$context/bin"
+cp -p "$@" "$context/bin/"
+cat >"$context/Dockerfile" <<'EOF'
+FROM pgvigil/node-base
+COPY bin/ /usr/local/bin/
+EOF
+step node-image "building the image $image" docker build -t "$image" "$context"
