@@ -23,6 +23,7 @@ enum {
     LIMIT_FILE = 1 << 20,       /* bytes of a configuration or state file */
     LIMIT_LOG_LINE = 2048,
     LIMIT_ARGV = 64,            /* arguments of a child */
+    LIMIT_PROCESS_OUTPUT = 1 << 16, /* bytes kept of what a child printed */
     LIMIT_FRAME = 1 << 16,      /* bytes of a guard frame */
     LIMIT_EVENTS = 64,          /* ring of events and of recorded views */
 };

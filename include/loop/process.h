@@ -17,7 +17,7 @@ struct process_result {
 };
 
 typedef void process_done_fn(void *arg, const struct process_result *result);
-/* Called with every full line of output; may be NULL. */
+/* Called with every full line of output; may be NULL; must not free the process. */
 typedef void process_line_fn(void *arg, const char *line);
 
 struct process_spec {
