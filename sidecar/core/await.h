@@ -1,0 +1,23 @@
+#pragma once
+/* The half of a step that waits: a pure condition over the newest view, asked again in every cycle
+ * until it holds, fails, or the step's deadline passes. Steps without a condition answer AWAIT_YES.
+ * Sidecar and simulation share it. */
+#include "sidecar/core/plan.h"
+#include "sidecar/core/view.h"
+
+enum await {
+    AWAIT_NOT_YET,
+    AWAIT_YES,
+    AWAIT_FAILED, /* it cannot hold any more: end the plan */
+};
+
+/* What a running plan carries from step to step. */
+struct plan_memory {
+    lsn_t flush;    /* READ_FLUSH: a primary flush position after commits were seen to wait (S2) */
+    lsn_t shutdown; /* STOP_FAST of a primary: the shutdown checkpoint, LSN_NONE when not clean */
+    int64_t sync_mod_revision;   /* of our last WRITE_SYNC in this plan, 0 none */
+    int64_t config_mod_revision; /* reserved for TAKE_KEY's compare: as the plan began (L8) */
+};
+
+enum await step_await(const struct view *view, const struct step *step,
+                      const struct plan_memory *memory);
