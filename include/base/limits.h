@@ -9,7 +9,7 @@ enum {
     LIMIT_MEMBERS = 16,         /* data members and witnesses of a cluster */
     LIMIT_ENDPOINTS = 8,        /* etcd endpoints */
     LIMIT_TIMELINES = 128,      /* entries of a timeline history that we compare */
-    LIMIT_SSN = 1024,           /* bytes of synchronous_standby_names */
+    LIMIT_SSN = 2304,           /* bytes of synchronous_standby_names: all members, all quoted */
     LIMIT_REASON = 192,         /* bytes of a decision's reason */
     LIMIT_STEPS = 24,           /* steps of a plan */
     LIMIT_PARAMETERS = 256,     /* entries of postgresql.parameters */

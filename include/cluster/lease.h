@@ -42,7 +42,11 @@ enum lease_verdict {
     LEASE_VERDICT_MAX
 };
 
-/* L1. Applies a renewal to the lease. */
+/* L1. Applies a renewal to the lease. LEASE_COUNTS moves held_until forward (it never goes back);
+ * LEASE_KEY_LOST clears owns_key and nothing else: from then on the lease does not hold and nothing
+ * counts until the owner has created or adopted a key again, which sets owns_key, the revisions and
+ * held_once = false. Every other verdict leaves the lease as it is. The owner must drop sequences that
+ * were under way when it released, created or adopted the key. */
 enum lease_verdict lease_apply(struct lease *lease, const struct lease_renewal *renewal);
 const char *lease_verdict_name(enum lease_verdict verdict);
 

@@ -1,0 +1,103 @@
+#include "cluster/lease.h"
+
+static bool key_is_ours(const struct lease *lease, const struct lease_renewal *renewal)
+{
+    return lease->owns_key && lease->id != 0 && renewal->key_exists &&
+           renewal->key_lease == lease->id &&
+           renewal->key_create_revision == lease->create_revision;
+}
+
+/* A term of 0 is one that the reply did not carry. */
+static bool one_term(const struct lease_renewal *renewal)
+{
+    return renewal->term_before != 0 && renewal->term_before == renewal->term_keepalive &&
+           renewal->term_before == renewal->term_read;
+}
+
+/* What etcd has promised: never more than it granted, nor than this reply says. */
+static int64_t promised_ms(const struct lease *lease, const struct lease_renewal *renewal)
+{
+    if (renewal->keepalive_ttl_s > lease->ttl_ms / 1000)
+        return lease->ttl_ms;
+    return renewal->keepalive_ttl_s * 1000;
+}
+
+/* L1: "A renewal is a keepalive sent at t and then a linearizable read of the leader key (or a
+ * transaction on it). It counts only if the previous renewal still held at t, the key carries our
+ * lease and create_revision, and the last reply before the keepalive, the keepalive's and the
+ * read's carry the same raft_term from the same endpoint. Then the lease is held until t + ttl,
+ * never longer."
+ *
+ * The read is linearizable, so that a key that is not ours is a fact whatever the terms say; that
+ * the lease is gone is only the word of whoever answered the keepalive. */
+enum lease_verdict lease_apply(struct lease *lease, const struct lease_renewal *renewal)
+{
+    if (!renewal->complete)
+        return LEASE_NO_ANSWER;
+    if (!key_is_ours(lease, renewal)) {
+        lease->owns_key = false;
+        return LEASE_KEY_LOST;
+    }
+    if (!one_term(renewal))
+        return LEASE_TERM_MOVED;
+    if (renewal->keepalive_ttl_s <= 0)
+        return LEASE_GONE;
+    if (lease->held_once && !mono_before(renewal->sent, lease->held_until))
+        return LEASE_LATE;
+
+    struct mono until = mono_add(renewal->sent, promised_ms(lease, renewal));
+    lease->held_until = lease->held_once ? mono_max(lease->held_until, until) : until;
+    lease->held_once = true;
+    return LEASE_COUNTS;
+}
+
+static const char *const verdict_names[] = {
+    [LEASE_COUNTS] = "counts",
+    [LEASE_NO_ANSWER] = "no answer",
+    [LEASE_TERM_MOVED] = "raft term moved",
+    [LEASE_LATE] = "too late",
+    [LEASE_GONE] = "lease gone",
+    [LEASE_KEY_LOST] = "key lost",
+};
+_Static_assert(sizeof(verdict_names) / sizeof(verdict_names[0]) == LEASE_VERDICT_MAX,
+               "every verdict has a name");
+
+const char *lease_verdict_name(enum lease_verdict verdict)
+{
+    return verdict_names[verdict];
+}
+
+bool lease_holds(const struct lease *lease, struct mono now)
+{
+    return lease->owns_key && lease->held_once && mono_before(now, lease->held_until);
+}
+
+int64_t lease_left_ms(const struct lease *lease, struct mono now)
+{
+    return lease_holds(lease, now) ? mono_diff(lease->held_until, now) : 0;
+}
+
+static int64_t max_ms(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* L3: margin = max(250 ms, 2 % of ttl), 1 s where the container has a CPU limit. */
+int64_t lease_margin_ms(int64_t ttl_ms, bool cpu_limited)
+{
+    return max_ms(cpu_limited ? 1000 : 250, ttl_ms / 50);
+}
+
+/* L2: an orderly demotion starts when less than margin + max(1 s, ttl/10) is left. */
+int64_t lease_demote_ms(int64_t ttl_ms, bool cpu_limited)
+{
+    return lease_margin_ms(ttl_ms, cpu_limited) + max_ms(1000, ttl_ms / 10);
+}
+
+/* L7: "whoever finds no key takes it only if the record is marked or its lease is gone (its own
+ * lease need not be)." */
+bool lease_may_take(const struct lease_holder *holder, int64_t own_lease_id)
+{
+    return !holder->exists || holder->released || holder->lease_gone ||
+           (own_lease_id != 0 && holder->lease_id == own_lease_id);
+}
