@@ -34,7 +34,7 @@ space := $(empty) $(empty)
 comma := ,
 
 # A variable that was given here is given in the dev container, too.
-HANDED_ON := BUILD SANITIZE WERROR SEEDS CASE V CC NODE_IMAGE LANES
+HANDED_ON := BUILD SANITIZE WERROR SEEDS CASE V CC NODE_IMAGE LANES LINT
 HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
 
 BUILD   ?= build
@@ -135,12 +135,15 @@ PROGRAMS := $(strip $(PROGRAMS))
 
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(TEST_SRC))
 
-.PHONY: all libs objects unit-programs install clean
+.PHONY: all guard libs objects unit-programs tidy install clean
 all: $(PROGRAMS) $(LIBPGVIGIL) $(LIBSIDECAR)
+guard: $(filter %/pgvigil-guard,$(PROGRAMS))
 libs: $(LIBPGVIGIL) $(LIBSIDECAR) $(LIBGUARD) $(LIBFAKE)
 # Every source compiled, nothing linked: what lint looks at.
 objects: $(ALL_OBJ)
 unit-programs: $(TESTS)
+# clang-tidy on every source whose object is newer than its last look.
+tidy: $(patsubst %.c,$(BUILD)/tidy/%.ok,$(ALL_SRC))
 
 # ---- compile ----------------------------------------------------------------------
 
@@ -163,6 +166,12 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 	$(Q)$(CC) $(COMPILE_FLAGS) $(OBJECT_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/tests/%.o: OBJECT_CFLAGS = $(CHECK_CFLAGS)
+
+$(BUILD)/tidy/%.ok: %.c $(BUILD)/obj/%.o .clang-tidy
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  TIDY    $<')
+	$(Q)clang-tidy --quiet $< -- $(COMPILE_FLAGS) $(CHECK_CFLAGS) 2>/dev/null
+	@touch $@
 
 %.a:
 	@mkdir -p $(@D)
@@ -261,7 +270,7 @@ sim: $(BUILD)/pgvigil-sim
 	$(BUILD)/pgvigil-sim --seeds $(SEEDS)
 
 lint:
-	@tests/lint/run
+	@tests/lint/run $(LINT)
 
 format:
 	clang-format -i $(ALL_SRC) $(shell find include lib sidecar controller ctl tests -name '*.h' 2>/dev/null)

@@ -3,6 +3,7 @@
 # the Dockerfile starts from: pulled where a registry answers, else made here from
 # Debian's packages by debootstrap.
 set -eu
+# shellcheck source=common.sh
 . "$(dirname -- "$0")/common.sh"
 
 image=debian:trixie-slim

@@ -4,6 +4,7 @@
 # containers beside this one, cut their network and look into it. What is missing (engine, base
 # image, dev image) is made first.
 set -eu
+# shellcheck source=common.sh
 . "$(dirname -- "$0")/common.sh"
 
 if [ "${PGVIGIL_DEV:-}" = 1 ]; then

@@ -3,6 +3,7 @@
 # installed (docker.io) and started; elsewhere the message says what to do.
 # Nothing is done, and nothing said, where one is up.
 set -eu
+# shellcheck source=common.sh
 . "$(dirname -- "$0")/common.sh"
 
 answers() {

@@ -3,6 +3,7 @@
 # they are not what the Dockerfile says. Layers that did not change come from
 # the engine's cache.
 set -eu
+# shellcheck source=common.sh
 . "$(dirname -- "$0")/common.sh"
 
 # The builder that every engine since 2020 has.

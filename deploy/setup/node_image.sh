@@ -2,6 +2,7 @@
 # node_image.sh IMAGE PROGRAM…: puts programs that were just built on top of pgvigil/node-base.
 # A layer of a second instead of a build from scratch.
 set -eu
+# shellcheck source=common.sh
 . "$(dirname -- "$0")/common.sh"
 
 export DOCKER_BUILDKIT=0
