@@ -12,7 +12,7 @@
 # "this is it already": so it is set there, and so may a Debian 13 with all of its
 # packages be told.
 #
-# Variables: BUILD (directory), SANITIZE=address,undefined, WERROR=1, CC, V=1.
+# Variables: BUILD (directory), SANITIZE=address,undefined, WERROR=1, CC, V=1, CHECKS (of lint).
 
 VERSION := 0.1.0
 
@@ -34,13 +34,16 @@ space := $(empty) $(empty)
 comma := ,
 
 # A variable that was given here is given in the dev container, too.
-HANDED_ON := BUILD SANITIZE WERROR SEEDS CASE V CC NODE_IMAGE LANES LINT
+HANDED_ON := BUILD SANITIZE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS
 HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
 SEEDS   ?= 1000
 MUSL_CC ?= musl-gcc
+
+# What runs in the dev container.
+INNER := check unit sim lint format integration soak bench demo demo-down images node-image dev-shell
 
 # ---- which compiler, which flags --------------------------------------------------
 
@@ -152,7 +155,9 @@ tidy: $(patsubst %.c,$(BUILD)/tidy/%.ok,$(ALL_SRC))
 FLAGS_STAMP := $(BUILD)/flags
 FLAGS_NOW = $(shell $(CC) --version 2>/dev/null | head -n 1) $(shell . /etc/os-release 2>/dev/null; echo $$PRETTY_NAME) $(COMPILE_FLAGS)
 
-ifneq ($(MAKECMDGOALS),clean)
+# Goals that run elsewhere compile nothing here.
+COMPILES := $(if $(MAKECMDGOALS),$(filter-out clean $(if $(PGVIGIL_DEV),,$(INNER)),$(MAKECMDGOALS)),all)
+ifneq ($(COMPILES),)
 ifneq ($(file <$(FLAGS_STAMP)),$(strip $(FLAGS_NOW)))
 $(shell mkdir -p $(BUILD))
 $(file >$(FLAGS_STAMP),$(strip $(FLAGS_NOW)))
@@ -250,7 +255,6 @@ clean:
 
 # ---- what runs in the dev container ------------------------------------------------
 
-INNER := check unit sim lint format integration soak bench demo demo-down images node-image dev-shell
 .PHONY: $(INNER)
 
 ifneq ($(PGVIGIL_DEV),1)
@@ -270,7 +274,7 @@ sim: $(BUILD)/pgvigil-sim
 	$(BUILD)/pgvigil-sim --seeds $(SEEDS)
 
 lint:
-	@tests/lint/run $(LINT)
+	@tests/lint/run $(CHECKS)
 
 format:
 	clang-format -i $(ALL_SRC) $(shell find include lib sidecar controller ctl tests -name '*.h' 2>/dev/null)

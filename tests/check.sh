@@ -5,8 +5,10 @@
 # line sums what the stages counted: N passed, N failed, N skipped.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+unset MAKEFLAGS MAKELEVEL MFLAGS SANITIZE WERROR CC
+export BUILD=${BUILD:-build}
 
-logs=build/check-logs
+logs=$BUILD/check-logs
 rm -rf "$logs"
 mkdir -p "$logs"
 jobs=-j$(nproc)
@@ -21,7 +23,7 @@ stages=(
 	"unit-sanitized|make $jobs unit SANITIZE=address,undefined"
 )
 [ -n "$(find tests/sim -name '*.c' 2>/dev/null)" ] &&
-	stages+=("simulation|make $jobs build/pgvigil-sim && build/pgvigil-sim --seconds 300 --at-least 20000")
+	stages+=("simulation|make $jobs $BUILD/pgvigil-sim && $BUILD/pgvigil-sim --seconds 300 --at-least 20000")
 [ -e tests/integration/run ] &&
 	stages+=(
 		"node-image|make $jobs node-image"
