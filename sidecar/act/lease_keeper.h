@@ -1,0 +1,86 @@
+#pragma once
+/* The lease of this process, kept alive beside the cycle on timers of its own (design part 3: L1,
+ * L2, L3, L5, L7). Owns struct lease; nobody else writes it. It does not decide about the key:
+ * taking, adopting and releasing are steps (act/steps_store.h), which tell it here what they did.
+ *
+ * Every ttl/4 one sequence (read, keepalive, read or transaction on the leader key) goes to one
+ * endpoint; without an answer after ttl/8 a second one starts on another endpoint beside it. Each
+ * renewal that counts moves the guard's deadline to held_until - margin. Members that do not lead
+ * keep their lease alive in the same way: members/<name> lies under it.
+ *
+ * It is the owner's duty to call lease_keeper_alive() whenever a cycle or a local probe completes:
+ * without that for stall_limit renewal stops (a dead head never holds the key for ever). */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/instant.h"
+#include "base/text.h"
+#include "cluster/lease.h"
+#include "loop/loop.h"
+#include "sidecar/cluster.h"
+
+struct lease_keeper;
+
+/* Tells the guard; the keeper neither waits for the word nor needs it. */
+typedef void lease_deadline_fn(void *arg, struct mono deadline, int64_t lease_id,
+                               int64_t create_revision);
+/* S7: the value of `pgvigil/confirmed` as it should be now; false: nothing to write (not a primary,
+ * /sync names nobody, the position has not moved). `ret_sync_revision`: /sync's mod_revision that
+ * it was computed with. */
+typedef bool lease_confirmed_fn(void *arg, struct text *value, int64_t *ret_sync_revision);
+
+struct lease_keeper_spec {
+    struct loop *loop;
+    struct etcd *etcd;
+    struct cluster *cluster;
+    int64_t ttl_ms;
+    bool cpu_limited;              /* margin of L3 */
+    int64_t stall_limit_ms;        /* 0: ttl */
+    lease_deadline_fn *deadline;   /* NULL: no guard (witness) */
+    lease_confirmed_fn *confirmed; /* NULL: never */
+    loop_fn *changed;              /* the lease or its verdict is new; from the loop */
+    void *arg;                     /* of the three */
+};
+
+/* Begins to ask for a lease at once, and goes on until it has one. */
+struct lease_keeper *lease_keeper_new(const struct lease_keeper_spec *spec);
+/* Forgets the lease; it lives on in the store until it runs out. */
+struct lease_keeper *lease_keeper_free(struct lease_keeper *keeper);
+
+/* For the view. Borrowed. */
+const struct lease *lease_keeper_lease(const struct lease_keeper *keeper);
+/* A cycle or a local probe has completed. */
+void lease_keeper_alive(struct lease_keeper *keeper, struct mono now);
+/* G1: the tree may still run and no guard says otherwise: neither renew nor release until false. */
+void lease_keeper_suspend(struct lease_keeper *keeper, bool suspended);
+/* The setting has changed: a lease of the new length is granted; without the key it replaces the
+ * former at once, with the key an adopting rewrite moves the key to it. */
+void lease_keeper_set_ttl(struct lease_keeper *keeper, int64_t ttl_ms);
+
+/* --- for the steps --- */
+
+/* The key was created by us under our lease. A renewal begins at once. */
+void lease_keeper_took(struct lease_keeper *keeper, int64_t revision);
+/* The key of a former process of this name was rewritten under its lease (L7). held_until: the
+ * guard's deadline + margin, its word that this lease was held until then. */
+void lease_keeper_adopted(struct lease_keeper *keeper, int64_t lease_id, int64_t create_revision,
+                          int64_t revision, struct mono guard_deadline);
+/* Before a release is sent (L7): nothing is held from here on, whatever the reply. */
+void lease_keeper_let_go(struct lease_keeper *keeper);
+/* The lease was revoked or is not wanted any more: forgotten, another one is granted. */
+void lease_keeper_forget(struct lease_keeper *keeper);
+
+/* What metrics and people want to know. */
+struct lease_keeper_stats {
+    uint64_t counted; /* renewals that counted */
+    uint64_t unanswered;
+    uint64_t elections; /* raft terms that changed while we looked */
+    uint64_t
+        elections_too_fast; /* of those, less than ttl after the one before: postpones expiry */
+    enum lease_verdict last;
+    struct mono last_at;
+    bool stalled;               /* renewal has stopped because nothing completed for stall_limit */
+    char problem[LIMIT_REASON]; /* why there is no lease, in words; "" none */
+};
+const struct lease_keeper_stats *lease_keeper_stats(const struct lease_keeper *keeper);
