@@ -1,0 +1,128 @@
+#include "cluster/tags_json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clean.h"
+#include "json/json.h"
+
+/* A value as Patroni's clients may have written it. */
+static bool truth(const json_t *value)
+{
+    if (json_is_string(value)) {
+        const char *text = json_string_value(value);
+        return strcasecmp(text, "true") == 0 || strcasecmp(text, "on") == 0 ||
+               strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0;
+    }
+    return json_is_true(value) || (json_is_integer(value) && json_integer_value(value) != 0);
+}
+
+static int priority(const json_t *value)
+{
+    long long number = 1;
+    if (json_is_integer(value))
+        number = json_integer_value(value);
+    else if (json_is_string(value))
+        number = strtoll(json_string_value(value), NULL, 10);
+    return number < 0 ? 0 : number > 1000000 ? 1000000 : (int)number;
+}
+
+/* "Bool wins" over the priority (patroni-compat 1.8). */
+static void read_priority(const json_t *object, const char *no_name, const char *priority_name,
+                          bool *ret_no, int *ret_priority)
+{
+    const json_t *no = json_object_get(object, no_name);
+    int said = priority(json_object_get(object, priority_name));
+    *ret_no = no != NULL && !json_is_null(no) ? truth(no) : said <= 0;
+    if (*ret_no)
+        *ret_priority = 0;
+    else
+        *ret_priority = said > 0 ? said : 1;
+}
+
+/* False built-ins are not published, except beside the priority that they overrule. */
+static bool is_published(const json_t *object, const char *name, const json_t *value)
+{
+    static const struct {
+        const char *name, *priority;
+    } built_in[] = {
+        { "clonefrom", NULL },     { "nofailover", "failover_priority" },
+        { "noloadbalance", NULL }, { "nosync", "sync_priority" },
+        { "nostream", NULL },
+    };
+    for (size_t i = 0; i < sizeof(built_in) / sizeof(built_in[0]); i++)
+        if (strcmp(built_in[i].name, name) == 0)
+            return truth(value) || (built_in[i].priority != NULL &&
+                                    json_object_get(object, built_in[i].priority) != NULL);
+    return true;
+}
+
+static enum err_code add_tag(struct tags *tags, const char *name, const json_t *value,
+                             struct err *err)
+{
+    auto_text struct text written = text_new(LIMIT_NAME - 1);
+    if (tags->n == LIMIT_TAGS)
+        return err_set(err, ERR_LIMIT, "more than %d tags", LIMIT_TAGS);
+    struct tag *tag = &tags->all[tags->n];
+    json_write(&written, value);
+    if (!text_copy(tag->name, sizeof(tag->name), name))
+        return err_set(err, ERR_LIMIT, "tag %s: the name is longer than %d bytes", name,
+                       LIMIT_NAME - 1);
+    if (written.overflow)
+        return err_set(err, ERR_LIMIT, "tag %s: the value is longer than %d bytes", name,
+                       LIMIT_NAME - 1);
+    text_copy(tag->value, sizeof(tag->value), text_str(&written));
+    tags->n++;
+    return ERR_OK;
+}
+
+enum err_code tags_from_json(const json_t *object, struct tags *ret_tags, struct err *err)
+{
+    struct tags tags = tags_default();
+    const char *name;
+    json_t *value;
+
+    if (object != NULL && !json_is_null(object) && !json_is_object(object))
+        return err_set(err, ERR_PROTOCOL, "tags: not an object");
+    /* jansson iterates over its own const too; the cast is its interface. */
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        if (!is_published(object, name, value))
+            continue;
+        enum err_code code = add_tag(&tags, name, value, err);
+        if (code != ERR_OK)
+            return code;
+    }
+    read_priority(object, "nofailover", "failover_priority", &tags.nofailover,
+                  &tags.failover_priority);
+    read_priority(object, "nosync", "sync_priority", &tags.nosync, &tags.sync_priority);
+    tags.clonefrom = truth(json_object_get(object, "clonefrom"));
+    tags.noloadbalance = truth(json_object_get(object, "noloadbalance"));
+    *ret_tags = tags;
+    return ERR_OK;
+}
+
+json_t *tags_to_json(const struct tags *tags)
+{
+    if (tags->n == 0)
+        return NULL;
+    json_t *object = json_object();
+    for (size_t i = 0; i < tags->n; i++)
+        json_object_set_new(object, tags->all[i].name,
+                            json_loads(tags->all[i].value, JSON_DECODE_ANY, NULL));
+    return object;
+}
+
+bool tags_match(const struct tags *tags, const char *name, const char *value)
+{
+    for (size_t i = 0; i < tags->n; i++) {
+        if (strcmp(tags->all[i].name, name) != 0)
+            continue;
+        auto_json json_t *own = json_loads(tags->all[i].value, JSON_DECODE_ANY, NULL);
+        if (json_is_string(own))
+            return strcmp(json_string_value(own), value) == 0;
+        return strcmp(tags->all[i].value, value) == 0;
+    }
+    return false;
+}
