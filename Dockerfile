@@ -29,23 +29,25 @@ RUN apt-get update \
         gcc clang clang-tidy clang-format make musl-tools pkg-config libc6-dev \
         libcurl4-openssl-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev libuv1-dev libyaml-dev \
         libwebsockets-evlib-uv check \
-        gdb valgrind strace shellcheck git curl jq xxd openssl ca-certificates \
+        libclang-rt-19-dev gdb valgrind strace shellcheck git curl jq xxd file time openssl ca-certificates \
         python3 python3-psycopg2 python3-yaml python3-requests \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 RUN apt-get update \
     && apt-get install -y -o Dpkg::Options::=--force-confold \
         postgresql-17 postgresql-client-17 \
         etcd-server etcd-client patroni haproxy promtool \
-        docker-cli nftables iproute2 iputils-ping procps psmisc util-linux \
+        docker-cli nftables iproute2 iputils-ping tcpdump lsof wrk procps psmisc util-linux \
         busybox-static systemd \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+# The tree is mounted and belongs to whoever checked it out.
+RUN git config --system --add safe.directory '*'
 ENV PATH=/usr/lib/postgresql/17/bin:$PATH PGVIGIL_DEV=1
 WORKDIR /src
 
 FROM base AS postgres
 RUN apt-get update \
     && apt-get install -y -o Dpkg::Options::=--force-confold postgresql-17 ca-certificates tzdata \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/data
 ENV PATH=/usr/lib/postgresql/17/bin:$PATH PGDATA=/var/lib/postgresql/data/pgdata
 USER postgres
@@ -58,7 +60,7 @@ CMD ["postgres"]
 FROM base AS etcd
 RUN apt-get update \
     && apt-get install -y etcd-server etcd-client ca-certificates \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && install -d -o postgres -g postgres -m 0700 /var/lib/etcd
 USER postgres
 EXPOSE 2379 2380
@@ -69,14 +71,14 @@ RUN apt-get update \
     && apt-get install -y \
         libuv1t64 libcurl4t64 libwebsockets19t64 libwebsockets-evlib-uv libjansson4 libpq5 libyaml-0-2 \
         libssl3t64 ca-certificates tzdata \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
 FROM runtime AS node-base
 RUN apt-get update \
     && apt-get install -y -o Dpkg::Options::=--force-confold \
         postgresql-17 etcd-server etcd-client \
         openssl procps psmisc iproute2 iputils-ping nftables curl \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && install -d -o postgres -g postgres -m 0755 /etc/pgvigil /run/pgvigil \
     && install -d -o postgres -g postgres -m 0700 /var/lib/pgvigil
 ENV PATH=/usr/lib/postgresql/17/bin:$PATH
