@@ -63,6 +63,6 @@ enum err_code json_copy_string(struct json_reader reader, const char *key, char 
  * Compact is separators=(',', ':'), Patroni's form of values in etcd: {"a":1,"b":"\u00e4"}. */
 void json_write(struct text *to, const json_t *json);
 /* The default separators, Patroni's form of REST bodies: {"a": 1, "b": "\u00e4"}. */
-void json_write_spaced(struct text *to, const json_t *json);
+void json_write_python(struct text *to, const json_t *json);
 /* One string with its quotes. */
 void json_write_string(struct text *to, const char *string);

@@ -183,7 +183,7 @@ void json_write(struct text *to, const json_t *json)
     write_value(to, json, &(struct style){ .comma = ",", .colon = ":" });
 }
 
-void json_write_spaced(struct text *to, const json_t *json)
+void json_write_python(struct text *to, const json_t *json)
 {
     write_value(to, json, &(struct style){ .comma = ", ", .colon = ": " });
 }

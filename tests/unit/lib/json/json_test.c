@@ -113,7 +113,7 @@ START_TEST(writes_as_python)
     auto_json json_t *json = parse(python[_i].spaced);
     auto_text struct text spaced = text_new(1000);
     auto_text struct text compact = text_new(1000);
-    json_write_spaced(&spaced, json);
+    json_write_python(&spaced, json);
     json_write(&compact, json);
     ck_assert_str_eq(text_str(&spaced), python[_i].spaced);
     ck_assert_str_eq(text_str(&compact), python[_i].compact);

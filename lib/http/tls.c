@@ -1,0 +1,102 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "http_internal.h"
+
+struct http_tls {
+    char *ca;
+    char *cert;
+    char *key;
+    char *key_password;
+    bool insecure;
+    bool any_name;
+};
+
+static enum err_code read_pem(const char *path, char **ret_content, struct err *err)
+{
+    if (path == NULL) {
+        *ret_content = NULL;
+        return ERR_OK;
+    }
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, errno, "open %s", path);
+    auto_text struct text content = text_new(LIMIT_FILE);
+    char chunk[4096];
+    ssize_t got;
+    while ((got = read(fd, chunk, sizeof(chunk))) > 0)
+        text_add_bytes(&content, chunk, (size_t)got);
+    if (got < 0)
+        return err_errno(err, errno, "read %s", path);
+    if (content.overflow)
+        return err_set(err, ERR_LIMIT, "%s: longer than %d bytes", path, LIMIT_FILE);
+    *ret_content = text_take(&content);
+    return ERR_OK;
+}
+
+enum err_code http_tls_load(const struct http_tls_files *files, struct http_tls **ret_tls,
+                            struct err *err)
+{
+    struct http_tls *tls = mem_struct(struct http_tls);
+    tls->insecure = files->insecure;
+    tls->any_name = files->any_name;
+    tls->key_password = mem_strdup(files->key_password);
+    enum err_code code = read_pem(files->ca, &tls->ca, err);
+    if (code == ERR_OK)
+        code = read_pem(files->cert, &tls->cert, err);
+    if (code == ERR_OK)
+        code = read_pem(files->key != NULL ? files->key : files->cert, &tls->key, err);
+    if (code != ERR_OK) {
+        http_tls_free(tls);
+        return code;
+    }
+    *ret_tls = tls;
+    return ERR_OK;
+}
+
+/* Keys do not stay behind in freed memory. */
+static void free_secret(char *secret)
+{
+    if (secret != NULL)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
+struct http_tls *http_tls_free(struct http_tls *tls)
+{
+    if (tls == NULL)
+        return NULL;
+    free(tls->ca);
+    free(tls->cert);
+    free_secret(tls->key);
+    free_secret(tls->key_password);
+    free(tls);
+    return NULL;
+}
+
+static void set_blob(CURL *easy, CURLoption option, char *content)
+{
+    if (content == NULL)
+        return;
+    struct curl_blob blob = { .data = content, .len = strlen(content), .flags = CURL_BLOB_COPY };
+    curl_easy_setopt(easy, option, &blob);
+}
+
+void http_tls_apply(const struct http_tls *tls, CURL *easy)
+{
+    if (tls == NULL)
+        return;
+    set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca);
+    set_blob(easy, CURLOPT_SSLCERT_BLOB, tls->cert);
+    set_blob(easy, CURLOPT_SSLKEY_BLOB, tls->key);
+    if (tls->key_password != NULL)
+        curl_easy_setopt(easy, CURLOPT_KEYPASSWD, tls->key_password);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->insecure || tls->any_name ? 0L : 2L);
+}
