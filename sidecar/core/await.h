@@ -14,9 +14,8 @@ enum await {
 /* What a running plan carries from step to step. */
 struct plan_memory {
     lsn_t flush;    /* READ_FLUSH: a primary flush position after commits were seen to wait (S2) */
-    lsn_t shutdown; /* STOP_FAST of a primary: the shutdown checkpoint, LSN_NONE when not clean */
     int64_t sync_mod_revision;   /* of our last WRITE_SYNC in this plan, 0 none */
-    int64_t config_mod_revision; /* reserved for TAKE_KEY's compare: as the plan began (L8) */
+    int64_t config_mod_revision; /* compared by TAKE_KEY: as the plan began (L8) */
 };
 
 enum await step_await(const struct view *view, const struct step *step,

@@ -26,9 +26,9 @@
     X(FOLLOW, "follow")                 /* stream from another leader */                           \
     X(REWIND, "rewind")                                                                            \
     X(RECLONE, "clone again")           /* wipe what the configuration allows, clone */            \
-    X(SYNC_SHRINK, "shrink sync")                                                                  \
+    X(SYNC_SHRINK, "shrink sync")       /* or align: /sync first, then the names (S2) */           \
     X(SYNC_GROW, "grow sync")                                                                      \
-    X(SYNC_ALIGN, "align sync")         /* make synchronous_standby_names agree with /sync */      \
+    X(SYNC_OFF, "end sync")             /* synchronous_mode went off: delete /sync */              \
     X(CLEAR_FAILOVER, "clear failover request")                                                    \
     X(RESTART, "restart")               /* a person asked */                                       \
     X(RELOAD, "reload")                                                                            \
@@ -44,6 +44,7 @@ struct decision {
     char reason[LIMIT_REASON];  /* the fact, in words */
     struct names names;         /* sync actions: the set that is wanted */
     char peer[LIMIT_NAME];      /* clone, follow, rewind: from whom; hand over: to whom, "" anyone */
+    bool ask_peers;             /* a race needs the peers' positions: ask their REST API */
     bool accepts_loss;          /* a failover outside /sync that a person asked for (part 4) */
 };
 

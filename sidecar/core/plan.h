@@ -13,7 +13,6 @@
  * mod_revision as of the view or of the plan's own last write (S3). */
 #define STEPS(X)                                                                                   \
     /* --- store --- */                                                                            \
-    X(GRANT_LEASE, "grant lease")            /* a live lease of our own exists */                  \
     X(CREATE_INITIALIZE, "create initialize") /* CAS absent; empty value under our lease */        \
     X(WRITE_INITIALIZE, "write initialize")  /* CAS its create_revision; the system id, no lease */\
     X(WRITE_CONFIG, "write config")          /* CAS absent */                                      \
@@ -26,10 +25,11 @@
     X(REVOKE_LEASE, "revoke lease")          /* gives the lease up, then a new one is granted */   \
     X(WRITE_SYNC, "write /sync")             /* CAS; {leader: self, standbys: step.names}; also    \
                                                 compares the data ids of the names */              \
+    X(DELETE_SYNC, "delete /sync")           /* CAS as WRITE_SYNC: synchronous mode ends */        \
     X(CLEAR_FAILOVER, "clear failover")      /* CAS; value {} */                                   \
     X(WRITE_DATA_ID, "write data id")        /* a new id of this member's data (S2) */             \
     X(ASK_OUT, "ask to leave /sync")         /* nosync in our member key is published */           \
-    X(AWAIT_OUT, "await leaving /sync")      /* /sync does not name us, or the time is over */     \
+    X(AWAIT_OUT, "await leaving /sync")      /* /sync does not name us */                          \
     X(WRITE_HISTORY, "write history")                                                              \
     /* --- guard --- */                                                                            \
     X(GUARD_DEADLINE, "guard deadline")      /* the guard acknowledged a live deadline of this key \
@@ -38,9 +38,9 @@
     X(KILL_TREE, "kill")                     /* success: nothing of the tree runs (G1) */          \
     X(HANDED_OVER, "handed over")            /* the guard need not wait any longer (G2) */         \
     X(START_STANDBY, "start standby")        /* conf written, standby.signal, SSN empty; started */\
-    X(START_PRIMARY, "start primary")        /* conf written with the SSN of step.names (none:     \
-                                                empty), no standby.signal; started under the       \
-                                                cookie of this key */                              \
+    X(START_PRIMARY, "start primary")        /* conf written with step.ssn and step.names on disk, \
+                                                no standby.signal; started under the cookie of     \
+                                                this key */                              \
     /* --- postgres --- */                                                                         \
     X(INITDB, "initdb")                      /* into <data>.new, with our mark, fsynced */         \
     X(ADOPT_NEW, "move initdb into place")   /* rename <data>.new */                               \
@@ -62,9 +62,8 @@
     X(READ_FLUSH, "read flush position")     /* kept for AWAIT_SYNC of this plan */                \
     X(AWAIT_SYNC, "await sync")              /* S2: each name: exactly one walsender, holding its  \
                                                 slot, "sync", flushed past that position */        \
-    X(CANCEL_WAITERS, "cancel waiters")      /* S5: stuck after /sync has shrunk */                \
     X(AWAIT_RECEIVED, "await standby")       /* step.name ("" any of step.names) has the shutdown  \
-                                                record, or the time is over (then not a failure) */\
+                                                record of a clean stop */                          \
     X(WRITE_CONF, "write configuration")     /* files rewritten where they differ */               \
     X(RELOAD, "reload")                                                                            \
     X(SLOTS, "member slots")                 /* created and dropped as the members say */
@@ -78,7 +77,7 @@ struct step {
     int64_t deadline_ms;  /* from its start; 0: as long as the plan may run */
     bool optional;        /* its failure is logged and the plan goes on */
     char name[LIMIT_NAME];
-    enum ssn_kind ssn;    /* SET_SSN */
+    enum ssn_kind ssn;    /* SET_SSN, AWAIT_SSN_SHOWN, START_PRIMARY */
     struct names names;   /* WRITE_SYNC, SET_SSN, AWAIT_SYNC, START_PRIMARY, AWAIT_RECEIVED */
 };
 

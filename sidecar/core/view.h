@@ -73,6 +73,7 @@ struct pg_view {
 
 struct guard_view {
     bool connected;
+    bool dead;       /* the guard itself is known to be gone: its tree is ours to kill (part 3) */
     bool tree_alive; /* something of the child's tree runs or may run (G1: false only on its word) */
     bool has_deadline;
     struct mono deadline;
@@ -125,12 +126,15 @@ struct store_view {
 
     bool initialize_exists;
     int64_t initialize_create_revision;
+    int64_t initialize_lease; /* 0: none */
     uint64_t initialize; /* system id; 0 while a bootstrap runs */
 
     bool config_exists;
     int64_t config_mod_revision;
 
     struct failover_request failover;
+
+    lsn_t optime; /* /status: the last flush position that the leader told */
 
     bool confirmed_exists; /* S7 */
     struct timeline confirmed;
@@ -171,6 +175,7 @@ struct memory {
     bool rewind_checked;  /* pg_rewind said that nothing was needed, or succeeded, for this leader */
     bool was_promoted;    /* our own promotion under the present key is under way or done */
     bool wants_out;       /* nosync was asked for because we stop */
+    bool handed_over;     /* the guard was told that the requested stop may go on */
     struct mono grow_failed_at; /* the last growth of the set that did not succeed */
     struct mono abstain_until;  /* no race before: own failed promotion, or leaving it to a candidate */
 };

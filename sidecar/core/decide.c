@@ -1,0 +1,134 @@
+#include "sidecar/core/decide.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sidecar/core/rules.h"
+
+/* First match wins; safety rules come before liveness rules. */
+static const struct {
+    const char *name;
+    rule_fn *applies;
+} rules[] = {
+    { "guard-dead", rule_guard_dead },
+    { "adopt", rule_adopt },
+    { "primary-without-key", rule_primary_without_key },
+    { "demote-before-expiry", rule_demote_before_expiry },
+    { "key-vanished", rule_key_vanished },
+    { "guard-away", rule_guard_away },
+    { "stop-primary", rule_stop_primary },
+    { "stop-standby", rule_stop_standby },
+    { "stop-release", rule_stop_release },
+    { "stopped", rule_stopped },
+    { "dizzy", rule_dizzy },
+    { "store-unread", rule_store_unread },
+    { "store-away", rule_store_away },
+    { "stopping", rule_stopping },
+    { "starting", rule_starting },
+    { "release-to-successor", rule_release_to_successor },
+    { "pause", rule_pause },
+    { "reinit", rule_reinit },
+    { "data-unknown", rule_data_unknown },
+    { "release-without-data", rule_release_without_data },
+    { "restart-in-place", rule_restart_in_place },
+    { "foreign-system", rule_foreign_system },
+    { "data-broken", rule_data_broken },
+    { "bootstrap", rule_bootstrap },
+    { "clone", rule_clone },
+    { "empty-waits", rule_empty_waits },
+    { "rewind-stopped", rule_rewind_stopped },
+    { "start-standby", rule_start_standby },
+    { "promote", rule_promote },
+    { "not-fit-to-lead", rule_not_fit_to_lead },
+    { "race", rule_race },
+    { "rewind-running", rule_rewind_running },
+    { "follow", rule_follow },
+    { "failover-request-done", rule_failover_request_done },
+    { "finish-bootstrap", rule_finish_bootstrap },
+    { "sync-off", rule_sync_off },
+    { "sync-shrink", rule_sync_shrink },
+    { "switchover", rule_switchover },
+    { "reload", rule_reload },
+    { "sync-grow", rule_sync_grow },
+    { "restart", rule_restart },
+    { "settle", rule_settle },
+    { "idle", rule_idle },
+};
+
+enum { N_RULES = sizeof(rules) / sizeof(rules[0]) };
+
+#define ACTION_NAME(name, text) [ACT_##name] = (text),
+static const char *const action_names[] = { ACTIONS(ACTION_NAME) };
+_Static_assert(sizeof(action_names) / sizeof(action_names[0]) == ACT_MAX, "a name for each action");
+
+const char *action_name(enum action action)
+{
+    return action_names[action];
+}
+
+const char *decide_rule_name(size_t index)
+{
+    return index < N_RULES ? rules[index].name : NULL;
+}
+
+bool say(struct decision *decision, enum action action, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    decision->action = action;
+    (void)vsnprintf(decision->reason, sizeof(decision->reason), format, args);
+    va_end(args);
+    return true;
+}
+
+struct decision decide(const struct view *view)
+{
+    struct decision decision = { .action = ACT_WAIT };
+    for (size_t i = 0; i < N_RULES; i++) {
+        decision.rule = rules[i].name;
+        if (rules[i].applies(view, &decision))
+            break;
+    }
+    return decision;
+}
+
+/* How much an action presses, and how much its running plan withstands. Only safety interrupts a
+ * promotion or a handover; a stop interrupts what can be begun again; anything interrupts SETTLE. */
+static const struct {
+    int urgency;
+    int resistance;
+} weights[] = {
+    [ACT_WAIT] = { 0, 0 },
+    [ACT_SETTLE] = { 1, 0 },
+    [ACT_RELOAD] = { 1, 2 },
+    [ACT_CLEAR_FAILOVER] = { 1, 2 },
+    [ACT_FINISH_BOOTSTRAP] = { 1, 2 },
+    [ACT_FOLLOW] = { 1, 2 },
+    [ACT_SYNC_GROW] = { 1, 2 },
+    [ACT_SYNC_SHRINK] = { 2, 2 },
+    [ACT_SYNC_OFF] = { 2, 2 },
+    [ACT_BOOTSTRAP] = { 1, 3 },
+    [ACT_CLONE] = { 1, 3 },
+    [ACT_RECLONE] = { 1, 3 },
+    [ACT_REWIND] = { 1, 3 },
+    [ACT_START_STANDBY] = { 3, 3 },
+    [ACT_START_PRIMARY] = { 3, 3 },
+    [ACT_RESTART] = { 1, 4 },
+    [ACT_ADOPT] = { 1, 7 },
+    [ACT_TAKE] = { 1, 5 },
+    [ACT_PROMOTE] = { 1, 5 },
+    [ACT_HANDOVER] = { 4, 7 },
+    [ACT_LEAVE] = { 4, 7 },
+    [ACT_STOPPED] = { 4, 7 },
+    [ACT_RELEASE] = { 3, 7 },
+    [ACT_ABANDON] = { 8, 8 },
+    [ACT_DEMOTE] = { 8, 8 },
+    [ACT_FENCE] = { 9, 9 },
+};
+_Static_assert(sizeof(weights) / sizeof(weights[0]) == ACT_MAX, "a weight for each action");
+
+bool decide_interrupts(enum action running, enum action wanted)
+{
+    return weights[wanted].urgency > weights[running].resistance;
+}

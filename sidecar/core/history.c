@@ -1,0 +1,79 @@
+#include "sidecar/core/history.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "sidecar/core/rules.h"
+
+void text_into(char to[LIMIT_NAME], const char *from)
+{
+    (void)text_copy(to, LIMIT_NAME, from);
+}
+
+/* The leader's history where its content is known: it publishes it in `confirmed` (S7). */
+static const struct timeline *leader_timeline(const struct view *view)
+{
+    const struct peer *leader = view_peer(view, view->store.leader);
+    if (leader == NULL || leader->member.timeline == 0)
+        return NULL;
+    if (view->store.confirmed_exists && view->store.confirmed.tli == leader->member.timeline)
+        return &view->store.confirmed;
+    if (leader->timeline.tli == leader->member.timeline && leader->timeline.tli > 0 &&
+        (leader->timeline.n > 0 || leader->timeline.tli == 1))
+        return &leader->timeline;
+    return NULL;
+}
+
+enum history_verdict history_against_leader(const struct view *view)
+{
+    const struct timeline *leader = leader_timeline(view);
+    if (view->memory.rewind_checked)
+        return HISTORY_SAME;
+    if (leader == NULL || view->pg.timeline.tli == 0)
+        return HISTORY_UNKNOWN;
+    bool running = view->pg.state != PG_DOWN;
+    if (timeline_equal(leader, &view->pg.timeline))
+        return HISTORY_SAME;
+    /* A stopped primary's last record begins at its position: it must lie before the fork. */
+    bool last_record_begins = !running && view->pg.was_primary;
+    lsn_t end = view->pg.position + (last_record_begins ? 1 : 0);
+    if (!timeline_contains(leader, &view->pg.timeline, end))
+        return HISTORY_DIVERGED;
+    /* After a crash the control file does not tell where the WAL ends. */
+    if (!running && view->pg.was_primary && !view->pg.clean_stop)
+        return HISTORY_UNKNOWN;
+    return HISTORY_SAME;
+}
+
+static bool stay_out(const struct view *view, struct decision *decision, const char *why)
+{
+    return say(decision, ACT_WAIT,
+               "this member's WAL is not on the way of %s and %s: staying out; reinit this member "
+               "to replace its data",
+               view->store.leader, why);
+}
+
+bool history_mend(const struct view *view, struct decision *decision,
+                  enum history_verdict verdict)
+{
+    const char *fact = verdict == HISTORY_DIVERGED ? "has diverged from" : "may have diverged from";
+    const struct peer *leader = view_peer(view, view->store.leader);
+    text_into(decision->peer, view->store.leader);
+    if (leader == NULL || leader->member.role != MEMBER_ROLE_PRIMARY ||
+        leader->member.state != MEMBER_RUNNING)
+        return say(decision, ACT_WAIT, "our WAL %s that of %s, which is not ready yet", fact,
+                   view->store.leader);
+    if (sync_names(&view->store.sync, view->self))
+        return say(decision, ACT_WAIT, "our WAL %s that of %s, but /sync still names this member",
+                   fact, view->store.leader);
+    if (view->policy.use_rewind && !view->memory.rewind_failed)
+        return say(decision, ACT_REWIND, "our WAL %s that of %s", fact, view->store.leader);
+    if (view->memory.rewind_failed && view->policy.clone_on_rewind_failure)
+        return say(decision, ACT_RECLONE, "pg_rewind failed and the configuration allows a clone");
+    if (!view->policy.use_rewind && view->policy.clone_on_divergence)
+        return say(decision, ACT_RECLONE, "our WAL %s that of %s and the configuration allows a "
+                                          "clone",
+                   fact, view->store.leader);
+    return stay_out(view, decision,
+                    view->memory.rewind_failed ? "pg_rewind failed" : "use_pg_rewind is off");
+}

@@ -1,0 +1,74 @@
+/* Who may accept writes. These rules come first: they take away, they never give. */
+#include <string.h>
+
+#include "sidecar/core/rules.h"
+
+/* Part 3: "After a lost guard the sidecar itself kills the whole tree and counts it gone by the rule
+ * of G1; until then it neither renews nor releases. A dead guard is a dead postmaster." */
+bool rule_guard_dead(const struct view *view, struct decision *decision)
+{
+    if (!view->guard.dead || !view->guard.tree_alive)
+        return false;
+    return say(decision, ACT_FENCE, "the guard is gone; what it started must not go on");
+}
+
+/* The guard's cookie and the key agree: the same holding, known to a process that is no more. */
+static bool cookie_is_key(const struct view *view)
+{
+    return view->guard.lease_id != 0 && view->store.leader_exists &&
+           strcmp(view->store.leader, view->self) == 0 &&
+           view->store.leader_lease == view->guard.lease_id &&
+           view->store.leader_create_revision == view->guard.create_revision;
+}
+
+static bool guard_deadline_lives(const struct view *view)
+{
+    return view->guard.has_deadline && mono_before(view->now, view->guard.deadline);
+}
+
+/* L5: "A restarted sidecar takes over a running postmaster without restarting it, if it adopts the
+ * key (L7) in time; else the guard ends it." */
+bool rule_adopt(const struct view *view, struct decision *decision)
+{
+    if (view->lease.owns_key || !view->guard.tree_alive || !guard_deadline_lives(view))
+        return false;
+    if (!view->store.loaded)
+        return view_is_primary(view) &&
+               say(decision, ACT_WAIT, "a primary of the former process runs under the guard's "
+                                       "deadline; the store is not read yet");
+    if (!cookie_is_key(view))
+        return false;
+    return say(decision, ACT_ADOPT, "the guard's cookie and the leader key agree");
+}
+
+/* I1. The guard kills at the deadline by itself (L3); this is the second line. */
+bool rule_primary_without_key(const struct view *view, struct decision *decision)
+{
+    if (!view_is_primary(view) || view_holds_lease(view))
+        return false;
+    return say(decision, ACT_FENCE, "running as primary without a lease that holds");
+}
+
+/* L2: "A primary that cannot renew starts an orderly demotion when less than margin + max(1 s,
+ * ttl/10) is left, and is read-only before the lease ends." */
+bool rule_demote_before_expiry(const struct view *view, struct decision *decision)
+{
+    if (!view_is_primary(view))
+        return false;
+    int64_t left_ms = lease_left_ms(&view->lease, view->now);
+    if (left_ms >= lease_demote_ms(view->policy.ttl_ms, view->policy.cpu_limited))
+        return false;
+    return say(decision, ACT_DEMOTE, "the lease could not be renewed, %d ms are left",
+               (int)left_ms);
+}
+
+/* L7: "A holder whose key vanished gives that lease up as soon as its Postgres is down." */
+bool rule_key_vanished(const struct view *view, struct decision *decision)
+{
+    if (!view->lease.owns_key || !view->store.reachable || view_self_leads(view))
+        return false;
+    if (view_is_primary(view))
+        return say(decision, ACT_DEMOTE, "the leader key is not ours any more");
+    return say(decision, ACT_ABANDON, "the leader key is not ours any more and Postgres %s",
+               view->guard.tree_alive ? "is a standby" : "is down");
+}

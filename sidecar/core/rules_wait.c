@@ -1,0 +1,102 @@
+/* Reasons to do nothing now, each said in words that a person finds in REST and log. */
+#include "sidecar/core/rules.h"
+
+/* A5: observe always, act only with a clear head. */
+bool rule_dizzy(const struct view *view, struct decision *decision)
+{
+    if (view->clear_head)
+        return false;
+    return say(decision, ACT_WAIT, "the process stood still or the clocks disagree: looking again");
+}
+
+bool rule_guard_away(const struct view *view, struct decision *decision)
+{
+    if (view->guard.connected)
+        return false;
+    return say(decision, ACT_WAIT, "the guard does not answer; its deadline protects the data");
+}
+
+bool rule_store_unread(const struct view *view, struct decision *decision)
+{
+    if (view->store.loaded)
+        return false;
+    return say(decision, ACT_WAIT, "etcd has not answered yet: nothing is known of the cluster");
+}
+
+bool rule_store_away(const struct view *view, struct decision *decision)
+{
+    if (view->store.reachable)
+        return false;
+    if (view_is_primary(view))
+        return say(decision, ACT_WAIT, "etcd does not answer; primary until the lease ends, %d ms "
+                                       "left",
+                   (int)lease_left_ms(&view->lease, view->now));
+    return say(decision, ACT_WAIT, "etcd does not answer (no quorum?): nothing is decided");
+}
+
+/* L8: in pause nobody races and nothing is started or stopped; L3 stays in force. */
+bool rule_pause(const struct view *view, struct decision *decision)
+{
+    if (!view->policy.pause || view->store.failover.exists || view->orders.restart ||
+        view->orders.reinit)
+        return false;
+    return say(decision, ACT_WAIT, "the cluster is paused");
+}
+
+/* Part 6: a wrong system identifier keeps out, says why, and deletes nothing. */
+bool rule_foreign_system(const struct view *view, struct decision *decision)
+{
+    if (view->store.initialize == 0 || view->pg.system_id == 0 ||
+        view->pg.system_id == view->store.initialize)
+        return false;
+    if (view->pg.dir == DATA_DIR_FRESH || view->orders.reinit)
+        return false;
+    return say(decision, ACT_WAIT,
+               "the data directory belongs to another cluster (system identifier %llu, the "
+               "cluster's is %llu): staying out; reinit this member to replace its data",
+               (unsigned long long)view->pg.system_id,
+               (unsigned long long)view->store.initialize);
+}
+
+/* G1: nothing is decided about a tree that is on its way out until the guard says that it is gone. */
+bool rule_stopping(const struct view *view, struct decision *decision)
+{
+    if (!view->guard.tree_alive || view->pg.state != PG_STOPPING)
+        return false;
+    return say(decision, ACT_WAIT, "Postgres is stopping");
+}
+
+/* A start may take as long as crash recovery takes; only where another node could lead at once is it
+ * cut short after primary_start_timeout. */
+bool rule_starting(const struct view *view, struct decision *decision)
+{
+    if (!view->guard.tree_alive || view->pg.state != PG_STARTING)
+        return false;
+    int64_t for_ms = mono_diff(view->now, view->pg.state_since);
+    if (view->lease.owns_key && !view->pg.in_recovery &&
+        for_ms > view->policy.primary_start_timeout_ms && view_ready_successor(view) != NULL)
+        return say(decision, ACT_FENCE, "the primary has been starting for %d s and %s is ready",
+                   (int)(for_ms / 1000), view_ready_successor(view)->member.name);
+    return say(decision, ACT_WAIT, "Postgres is starting");
+}
+
+bool rule_data_unknown(const struct view *view, struct decision *decision)
+{
+    if (view->guard.tree_alive || view->pg.dir != DATA_DIR_UNKNOWN)
+        return false;
+    return say(decision, ACT_WAIT, "Postgres is down; looking at its data directory");
+}
+
+/* The last rule always applies. */
+bool rule_idle(const struct view *view, struct decision *decision)
+{
+    if (view_is_primary(view)) {
+        if (view->pg.ssn == SSN_NAMES)
+            return say(decision, ACT_WAIT, "leading");
+        return say(decision, ACT_WAIT, "leading; commits are acknowledged with one copy");
+    }
+    if (view_other_leads(view))
+        return say(decision, ACT_WAIT, "%s %s", view->pg.streaming ? "streaming from" : "following",
+                   view->store.leader);
+    return say(decision, ACT_WAIT, "nothing to do");
+}

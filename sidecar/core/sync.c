@@ -1,0 +1,115 @@
+#include "sidecar/core/sync.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* S5: judged by the primary itself: there are waiters and no flush progress for ttl. */
+static bool silent(const struct view *view)
+{
+    return view->pg.waiters > 0 &&
+           mono_diff(view->now, view->pg.progress_at) > view->policy.ttl_ms;
+}
+
+static bool stopped_in_order(const struct peer *peer)
+{
+    return peer->member.state == MEMBER_STOPPED || peer->member.state == MEMBER_STOPPING ||
+           peer->member.state == MEMBER_CRASHED || peer->member.state == MEMBER_CREATING_REPLICA;
+}
+
+/* Why this member must leave /sync; NULL: it stays. */
+static const char *leaves(const struct view *view, const char *name)
+{
+    const struct peer *peer = view_peer(view, name);
+    if (peer == NULL)
+        return "is not a member any more";
+    if (peer->member.tags.nosync)
+        return "asked to leave";
+    bool gone = view_walsender(view, name) == NULL;
+    if (gone && stopped_in_order(peer))
+        return "has stopped";
+    if (gone && mono_diff(view->now, peer->walsender_gone) > SYNC_RETURN_MS)
+        return "closed its connection and did not return";
+    if (silent(view))
+        return "has been silent for the ttl while commits wait";
+    return NULL;
+}
+
+struct names sync_keep(const struct view *view, char ret_why[LIMIT_REASON])
+{
+    const struct names *now = &view->store.sync.standbys;
+    struct names keep = { .n = 0 };
+    ret_why[0] = '\0';
+    for (size_t i = 0; i < now->n; i++) {
+        const char *why = leaves(view, now->name[i]);
+        if (why == NULL && (int)keep.n >= view->policy.sync_count)
+            why = "is one more than synchronous_node_count";
+        if (why == NULL)
+            names_add(&keep, now->name[i]);
+        else
+            (void)snprintf(ret_why, LIMIT_REASON, "%s %s", now->name[i], why);
+    }
+    return keep;
+}
+
+static int64_t catch_up_limit(const struct view *view)
+{
+    return view->policy.max_lag_on_syncnode > 0 ? view->policy.max_lag_on_syncnode
+                                                : SYNC_CATCH_UP_BYTES;
+}
+
+static bool may_join(const struct view *view, const struct peer *peer)
+{
+    const struct walsender *sender = view_walsender(view, peer->member.name);
+    if (!peer->has_key || peer->member.state != MEMBER_RUNNING || peer->member.tags.nosync)
+        return false;
+    if (sender == NULL || !sender->streaming || !sender->only_one || !sender->holds_slot)
+        return false;
+    return sender->flush != LSN_NONE &&
+           sender->flush + (lsn_t)catch_up_limit(view) >= view->pg.position;
+}
+
+/* The better one joins: sync_priority, then who may fail over, then the flush position, then name. */
+static bool joins_before(const struct view *view, const struct peer *a, const struct peer *b)
+{
+    if (a->member.tags.sync_priority != b->member.tags.sync_priority)
+        return a->member.tags.sync_priority > b->member.tags.sync_priority;
+    if (a->member.tags.nofailover != b->member.tags.nofailover)
+        return b->member.tags.nofailover;
+    lsn_t flush_a = view_walsender(view, a->member.name)->flush;
+    lsn_t flush_b = view_walsender(view, b->member.name)->flush;
+    if (flush_a != flush_b)
+        return flush_a > flush_b;
+    return strcmp(a->member.name, b->member.name) < 0;
+}
+
+static const struct peer *best_joiner(const struct view *view, const struct names *present)
+{
+    const struct peer *best = NULL;
+    for (size_t i = 0; i < view->store.n_peers; i++) {
+        const struct peer *peer = &view->store.peers[i];
+        if (names_has(present, peer->member.name) || !may_join(view, peer))
+            continue;
+        if (best == NULL || joins_before(view, peer, best))
+            best = peer;
+    }
+    return best;
+}
+
+struct names sync_grown(const struct view *view)
+{
+    struct names grown = view->store.sync.standbys;
+    while ((int)grown.n < view->policy.sync_count && !names_full(&grown)) {
+        const struct peer *joiner = best_joiner(view, &grown);
+        if (joiner == NULL)
+            break;
+        names_add(&grown, joiner->member.name);
+    }
+    return grown;
+}
+
+enum ssn_kind sync_ssn_for(const struct view *view, const struct names *standbys)
+{
+    if (standbys->n > 0)
+        return SSN_NAMES;
+    return view->policy.sync_strict && view->policy.sync_on ? SSN_NOBODY : SSN_EMPTY;
+}

@@ -1,0 +1,22 @@
+#pragma once
+/* The synchronous set: who should be in it (design part 5). */
+#include <stdbool.h>
+
+#include "sidecar/core/decide.h"
+#include "sidecar/core/view.h"
+
+enum {
+    SYNC_RETURN_MS = 500,      /* S5: a closed walsender may return within this */
+    SYNC_GROW_RETRY_MS = 2000, /* after a growth that failed */
+    SYNC_CATCH_UP_BYTES = 16 << 20, /* a member further behind would stall commits while it joins */
+};
+
+/* Those of /sync that stay; `ret_why` says why somebody leaves ("" when all stay). */
+struct names sync_keep(const struct view *view, char ret_why[LIMIT_REASON]);
+
+/* /sync's standbys and those that may join them now, at most synchronous_node_count. */
+struct names sync_grown(const struct view *view);
+
+/* synchronous_standby_names that belong to a /sync with these standbys: nobody's name when strict and
+ * empty, else the names themselves. */
+enum ssn_kind sync_ssn_for(const struct view *view, const struct names *standbys);

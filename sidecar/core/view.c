@@ -1,0 +1,75 @@
+#include "sidecar/core/view.h"
+
+#include <string.h>
+
+bool view_holds_lease(const struct view *view)
+{
+    return lease_holds(&view->lease, view->now);
+}
+
+bool view_is_primary(const struct view *view)
+{
+    return view->guard.tree_alive && view->pg.state != PG_DOWN && !view->pg.in_recovery;
+}
+
+bool view_self_leads(const struct view *view)
+{
+    return view->lease.owns_key && view->store.leader_exists &&
+           view->store.leader_create_revision == view->lease.create_revision;
+}
+
+bool view_other_leads(const struct view *view)
+{
+    return view->store.leader_exists && strcmp(view->store.leader, view->self) != 0;
+}
+
+const struct peer *view_peer(const struct view *view, const char *name)
+{
+    for (size_t i = 0; i < view->store.n_peers; i++)
+        if (strcmp(view->store.peers[i].member.name, name) == 0)
+            return &view->store.peers[i];
+    return NULL;
+}
+
+const struct walsender *view_walsender(const struct view *view, const char *name)
+{
+    for (size_t i = 0; i < view->pg.n_walsenders; i++)
+        if (strcmp(view->pg.walsenders[i].name, name) == 0)
+            return &view->pg.walsenders[i];
+    return NULL;
+}
+
+/* S7: "Nobody promotes, and nobody restarts as primary, whose history does not contain it." */
+bool view_has_confirmed(const struct view *view)
+{
+    if (!view->store.confirmed_exists)
+        return true;
+    return view->pg.position >= view->store.confirmed_lsn &&
+           timeline_contains(&view->pg.timeline, &view->store.confirmed, view->store.confirmed_lsn);
+}
+
+static bool looks_ready(const struct view *view, const struct peer *peer)
+{
+    const struct member *member = &peer->member;
+    if (!peer->has_key || member->state != MEMBER_RUNNING || member->role != MEMBER_ROLE_REPLICA)
+        return false;
+    if (member->tags.nofailover || member->pause)
+        return false;
+    if (sync_in_force(&view->store.sync))
+        return names_has(&view->store.sync.standbys, member->name);
+    return view->store.optime == LSN_NONE ||
+           member->receive_lsn + (lsn_t)view->policy.max_lag_on_failover >= view->store.optime;
+}
+
+const struct peer *view_ready_successor(const struct view *view)
+{
+    const struct peer *best = NULL;
+    for (size_t i = 0; i < view->store.n_peers; i++) {
+        const struct peer *peer = &view->store.peers[i];
+        if (!looks_ready(view, peer))
+            continue;
+        if (best == NULL || peer->member.receive_lsn > best->member.receive_lsn)
+            best = peer;
+    }
+    return best;
+}
