@@ -133,7 +133,6 @@ static void plan_finish_bootstrap(struct plan *plan, const struct view *view)
         add(plan, STEP_WRITE_CONFIG, QUICK_MS);
 }
 
-/* "A restart in place as primary needs an SSN on disk that covers /sync" (S2): the start writes it. */
 static void plan_start_primary(struct plan *plan, const struct view *view)
 {
     add(plan, STEP_GUARD_DEADLINE, view->policy.ttl_ms);
