@@ -76,6 +76,9 @@ ifneq ($(WERROR),)
 WARNINGS += -Werror
 endif
 
+# What the Dockerfile's stage dev installs to build the programs.
+DEBIAN_PACKAGES := gcc make pkg-config musl-tools libuv1-dev libcurl4-openssl-dev libwebsockets-dev \
+	libwebsockets-evlib-uv libjansson-dev libpq-dev libyaml-dev libssl-dev
 PACKAGES := libuv libcurl libwebsockets jansson libpq yaml-0.1 openssl
 # As system headers, so that the warnings are about our code.
 PACKAGE_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
@@ -158,6 +161,11 @@ FLAGS_NOW = $(shell $(CC) --version 2>/dev/null | head -n 1) $(shell . /etc/os-r
 # Goals that run elsewhere compile nothing here.
 COMPILES := $(if $(MAKECMDGOALS),$(filter-out clean $(if $(PGVIGIL_DEV),,$(INNER)),$(MAKECMDGOALS)),all)
 ifneq ($(COMPILES),)
+MISSING := $(shell for program in $(CC) $(MUSL_CC) pkg-config; do command -v $$program >/dev/null || echo $$program; done; \
+	for package in $(PACKAGES); do pkg-config --exists $$package 2>/dev/null || echo $$package; done)
+ifneq ($(MISSING),)
+$(error not here: $(MISSING). On Debian 13: apt-get install $(DEBIAN_PACKAGES))
+endif
 ifneq ($(file <$(FLAGS_STAMP)),$(strip $(FLAGS_NOW)))
 $(shell mkdir -p $(BUILD))
 $(file >$(FLAGS_STAMP),$(strip $(FLAGS_NOW)))
@@ -277,7 +285,7 @@ lint:
 	@tests/lint/run $(CHECKS)
 
 format:
-	clang-format -i $(ALL_SRC) $(shell find include lib sidecar controller ctl tests -name '*.h' 2>/dev/null)
+	clang-format -i $(shell find include lib sidecar controller ctl tests -name '*.[ch]' 2>/dev/null)
 
 check:
 	@tests/check.sh
