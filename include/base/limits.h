@@ -26,4 +26,5 @@ enum {
     LIMIT_PROCESS_OUTPUT = 1 << 16, /* bytes kept of what a child printed */
     LIMIT_FRAME = 1 << 16,      /* bytes of a guard frame */
     LIMIT_EVENTS = 64,          /* ring of events and of recorded views */
+    LIMIT_KEYS = 512,           /* keys of the cluster in the store, gravestones included */
 };
