@@ -49,13 +49,19 @@ wait_for_answer() {
 	done
 }
 
+# forget_pid PROGRAM FILE
+forget_pid() {
+	if [ -e "$2" ] && ! grep -qx "$1" "/proc/$(cat "$2")/comm" 2>/dev/null; then
+		rm -f "$2"
+	fi
+}
+
 start_by_hand() {
 	log=/var/log/pgvigil-dockerd.log
 	say "starting dockerd (log: $log)"
-	# A pid file that a restarted machine left behind names some other process by now.
-	if [ -e /var/run/docker.pid ] && ! grep -q dockerd "/proc/$(cat /var/run/docker.pid)/comm" 2>/dev/null; then
-		rm -f /var/run/docker.pid
-	fi
+	# A pid file that an engine left behind may name some other process by now.
+	forget_pid dockerd /var/run/docker.pid
+	forget_pid containerd /var/run/docker/containerd/containerd.pid
 	setsid nohup dockerd >>"$log" 2>&1 </dev/null &
 	wait_for_answer 60 && return
 	say "dockerd does not answer. The end of $log:"

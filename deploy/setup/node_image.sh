@@ -17,4 +17,10 @@ cat >"$context/Dockerfile" <<'EOF'
 FROM pgvigil/node-base
 COPY bin/ /usr/local/bin/
 EOF
+former=$(docker image inspect -f '{{.Id}}' "$image" 2>/dev/null || true)
 step node-image "building the image $image" docker build -t "$image" "$context"
+# Its forerunner would stay without a name; one that a container uses does stay.
+now=$(docker image inspect -f '{{.Id}}' "$image")
+if [ -n "$former" ] && [ "$former" != "$now" ]; then
+	docker rmi "$former" >/dev/null 2>&1 || true
+fi
