@@ -23,8 +23,7 @@ typedef void state_file_done_fn(void *arg, enum err_code code, const struct stor
 struct state_file *state_file_new(struct loop *loop, const char *state_dir);
 struct state_file *state_file_free(struct state_file *file);
 
-/* One request at a time; a second one while one is under way waits for its turn (the newest write
- * wins over an older one that has not begun: its `done` gets the newer one's result).
+/* Requests are carried out in their order.
  * Errors of a read: ERR_PROTOCOL (not such a file: a person must look), ERR_SYSTEM. A missing file is
  * ERR_OK with exists = false. */
 void state_file_read(struct state_file *file, state_file_done_fn *done, void *arg);
