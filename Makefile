@@ -3,7 +3,7 @@
 #   make              the programs, built with what this machine has
 #   make install      PREFIX=/usr/local DESTDIR=
 #   make check        everything that a change must pass
-#   make unit | sim SEEDS=n | lint | format | integration CASE=name | soak | bench
+#   make unit | sim SEEDS=n | lint | format | coverage | integration CASE=name | soak | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
 #   make images       the images of the Dockerfile
 #
@@ -34,7 +34,7 @@ space := $(empty) $(empty)
 comma := ,
 
 # A variable that was given here is given in the dev container, too.
-HANDED_ON := BUILD SANITIZE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS
+HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS
 HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
 
 BUILD   ?= build
@@ -43,13 +43,17 @@ SEEDS   ?= 1000
 MUSL_CC ?= musl-gcc
 
 # What runs in the dev container.
-INNER := check unit sim lint format integration soak bench demo demo-down images node-image dev-shell
+INNER := check unit sim lint format coverage integration soak bench demo demo-down images node-image dev-shell
 
 # ---- which compiler, which flags --------------------------------------------------
 
 # A directory of its own, so that neither build makes the other one stale.
 ifneq ($(SANITIZE),)
 override BUILD := $(BUILD)-$(subst $(comma),-,$(SANITIZE))
+endif
+
+ifneq ($(COVERAGE),)
+override BUILD := $(BUILD)-coverage
 endif
 
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
@@ -97,6 +101,13 @@ HARDEN   += -D_FORTIFY_SOURCE=2
 else
 OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 SANITIZE_LIBS := -fsanitize=$(SANITIZE) $(if $(IS_CLANG),,-static-libasan -static-libubsan)
+endif
+
+ifneq ($(COVERAGE),)
+# Without assertions: their failing branch is one that no test should take.
+OPTIMIZE := -O0 -g --coverage -DNDEBUG
+HARDEN := -fPIE
+SANITIZE_LIBS := --coverage
 endif
 
 COMPILE_FLAGS = $(STANDARD) $(OPTIMIZE) $(HARDEN) $(WARNINGS) $(DEFINES) $(INCLUDES) $(PACKAGE_CFLAGS) $(CFLAGS)
@@ -286,6 +297,18 @@ lint:
 
 format:
 	clang-format -i $(shell find include lib sidecar controller ctl tests -name '*.[ch]' 2>/dev/null)
+
+# Branches of the pure part that unit tests and simulation take.
+ifeq ($(COVERAGE),)
+coverage:
+	@$(MAKE) --no-print-directory COVERAGE=1 BUILD=$(BUILD) coverage
+else
+coverage: $(TESTS) $(if $(SIM_SRC),$(BUILD)/pgvigil-sim)
+	@find $(BUILD) -name '*.gcda' -delete
+	@tests/unit.sh $(BUILD) $(TESTS)
+	@$(if $(SIM_SRC),$(BUILD)/pgvigil-sim --seeds $(SEEDS))
+	@tests/coverage.py $(BUILD)
+endif
 
 check:
 	@tests/check.sh
