@@ -42,9 +42,10 @@ struct config_ctl {
     char *username, *password; /* ctl.authentication; default: restapi's */
 };
 
-/* External etcd. n endpoints 0: not configured. */
+/* How to reach etcd, whoever runs it: for managed etcd, endpoints and TLS files are the members'. */
 struct config_etcd {
-    struct text_list endpoints; /* "http://host:port", from host, hosts or url */
+    bool external;              /* etcd3 is there: none of it is managed */
+    struct text_list endpoints; /* "http://host:port"; at least one once loaded */
     char *host, *url, *protocol; /* as they were written */
     struct text_list hosts;
     char *username, *password, *cacert, *cert, *key;
@@ -55,8 +56,9 @@ struct config_member {
     char *name, *peer_url, *client_url, *api_url;
 };
 struct config_managed_etcd {
-    char *name; /* of our own member; NULL: etcd is not managed. Default: `name` */
-    size_t n;   /* the first is the founder (E1) */
+    char *name; /* of our own member (default: `name`); NULL: we run none (external etcd, or a data
+                   node that is none of the members) */
+    size_t n;   /* the first is the founder (E1); 0: external */
     struct config_member members[LIMIT_MEMBERS];
     char *data_dir;
     char *bin;  /* default "etcd" */
@@ -87,6 +89,7 @@ struct config_bootstrap {
     json_t *initdb;      /* array or object, or NULL */
     char *method;        /* default "initdb" */
     char *post_bootstrap; /* or post_init */
+    struct text_list pg_hba; /* goes into the first `config` where bootstrap.dcs has none */
     json_t *tree;        /* the whole section, or NULL: <method> sections are read from here */
 };
 
@@ -119,3 +122,8 @@ struct config {
 enum err_code config_load(const char *path, bool witness, bool unset, struct config **ret_config,
                           struct text *warnings, struct err *err);
 struct config *config_free(struct config *config);
+
+/* "host:port", "[::1]:port", "a,b:port" or a host alone, which has `default_port`. Brackets are taken
+ * off. False when it is none of these. */
+bool config_split_address(const char *address, int default_port, char ret_host[LIMIT_URL],
+                          int *ret_port);

@@ -69,7 +69,9 @@ struct option_table {
     size_t n;
 };
 
-/* The rows of struct config (file, environment) and of struct settings (store, file). */
+/* The whole table: the rows of struct config (file, environment), then those of struct settings
+ * (store; under `postgresql` the file too). The other two are its parts. */
+struct option_table option_table(void);
 struct option_table config_options(void);
 struct option_table settings_options(void);
 
