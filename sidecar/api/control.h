@@ -21,7 +21,7 @@
     X(RESTART_SCHEDULE, "schedule restart")                                                        \
     X(RESTART_FORGET, "delete scheduled restart")                                                  \
     X(REINITIALIZE, "reinitialize")                                                                \
-    X(SWITCHOVER, "switchover")       /* and failover: see order.failover */                       \
+    X(SWITCHOVER, "switchover") /* and failover: see order.failover */                             \
     X(SWITCHOVER_FORGET, "delete scheduled switchover")                                            \
     X(FAILSAFE, "failsafe")           /* L6: a primary asks for our acknowledgement */             \
     X(ACCEPT, "accept")               /* S6: a person accepts this store */                        \
@@ -34,14 +34,14 @@ enum api_order_kind { API_ORDERS(API_ORDER_ENUM) API_ORDER_MAX };
 
 struct api_order {
     enum api_order_kind kind;
-    const json_t *body;           /* borrowed during the call: the parsed body; NULL without one */
-    bool failover;                /* SWITCHOVER: the path said failover and no leader is named */
-    char leader[LIMIT_NAME];      /* SWITCHOVER: "" when not named */
-    char member[LIMIT_NAME];      /* SWITCHOVER: candidate, "" any. MEMBER_REMOVE: whom */
-    char schedule[LIMIT_NAME];    /* ISO time as given; "" at once */
-    int64_t timeout_ms;           /* RESTART: 0 default */
-    bool force;                   /* REINITIALIZE: cancel what runs */
-    bool from_leader;             /* REINITIALIZE */
+    const json_t *body;        /* borrowed during the call: the parsed body; NULL without one */
+    bool failover;             /* SWITCHOVER: the path said failover and no leader is named */
+    char leader[LIMIT_NAME];   /* SWITCHOVER: "" when not named */
+    char member[LIMIT_NAME];   /* SWITCHOVER: candidate, "" any. MEMBER_REMOVE: whom */
+    char schedule[LIMIT_NAME]; /* ISO time as given; "" at once */
+    int64_t timeout_ms;        /* RESTART: 0 default */
+    bool force;                /* REINITIALIZE: cancel what runs */
+    bool from_leader;          /* REINITIALIZE */
 };
 
 /* A request that waits for its answer. Valid until api_pending_reply, also when the client has gone

@@ -36,17 +36,17 @@ struct api_walsender {
 struct api_postgres {
     enum member_state state; /* as the member key publishes it */
     enum member_role role;
-    bool queryable;          /* the last probe answered */
-    int server_version;      /* 170004 */
+    bool queryable;     /* the last probe answered */
+    int server_version; /* 170004 */
     int64_t postmaster_start_us;
-    lsn_t flushed;           /* primary */
-    lsn_t received;          /* standby: written, else received, else replayed */
+    lsn_t flushed;  /* primary */
+    lsn_t received; /* standby: written, else received, else replayed */
     lsn_t replayed;
-    lsn_t latest_end;        /* of the WAL receiver: how far the primary had got */
+    lsn_t latest_end; /* of the WAL receiver: how far the primary had got */
     int64_t replayed_timestamp_us;
     bool replay_paused;
-    bool archive_recovery;   /* standby, not streaming, restore_command is set */
-    const char *progress;    /* of a clone or rewind under way, in words */
+    bool archive_recovery; /* standby, not streaming, restore_command is set */
+    const char *progress;  /* of a clone or rewind under way, in words */
     size_t n_walsenders;
     const struct api_walsender *walsenders; /* all, backups and foreign receivers included */
 };
@@ -57,26 +57,26 @@ struct api_store {
     const char *history;
     const char *failsafe;
     const char *failover;
-    lsn_t optime;            /* of /status */
+    lsn_t optime; /* of /status */
     size_t n_members;
-    const struct api_key *members;   /* members/, self included */
+    const struct api_key *members; /* members/, self included */
     size_t n_witnesses;
     const struct api_key *witnesses; /* pgvigil/witness/ */
-    int64_t last_seen_us;    /* last word of the store */
+    int64_t last_seen_us;            /* last word of the store */
 };
 
 /* The pod's own etcd member, when it is ours to manage (design part 7). */
 struct api_etcd {
     bool managed;
-    bool voter;              /* a started voter of the quorum: part of /readiness */
-    const char *formation;   /* JSON of GET /pgvigil/etcd: {"data":…,"pgdata":…,"mark":…} (E1) */
-    const char *trouble;     /* what a person must know or do (E4, E5), in words; NULL: nothing */
+    bool voter;            /* a started voter of the quorum: part of /readiness */
+    const char *formation; /* JSON of GET /pgvigil/etcd: {"data":…,"pgdata":…,"mark":…} (E1) */
+    const char *trouble;   /* what a person must know or do (E4, E5), in words; NULL: nothing */
 };
 
 struct api_state {
-    const char *scope; /* never NULL */
-    const char *name;  /* never NULL */
-    bool witness;      /* --witness: no Postgres */
+    const char *scope;               /* never NULL */
+    const char *name;                /* never NULL */
+    bool witness;                    /* --witness: no Postgres */
     const struct view *view;         /* the last complete one; NULL before the first cycle */
     const struct decision *decision; /* of that view; NULL before the first cycle */
     const struct lease *lease;       /* live, not the view's copy: L1 moves it beside the cycle */
@@ -89,13 +89,13 @@ struct api_state {
     const char *pending_restart_reason; /* JSON {"guc": {"old_value": …, "new_value": …}} */
     const char *scheduled_restart;      /* JSON {"schedule": …}; NULL: none */
     bool failsafe_active;
-    const char *running;     /* the plan's action under way: "restart"; NULL: none */
+    const char *running;      /* the plan's action under way: "restart"; NULL: none */
     const char *running_step; /* its step, in words */
-    const char *alarm;       /* wrong passwords, data directory broken …, in words; NULL: none */
+    const char *alarm;        /* wrong passwords, data directory broken …, in words; NULL: none */
 
     size_t n_rules;
-    const uint64_t *rule_counts; /* how often decide_rule_name(i) has won */
-    const struct view_ring *views; /* recorded views (observe/view_json.h); may be NULL */
+    const uint64_t *rule_counts;   /* how often decide_rule_name(i) has won */
+    const struct view_ring *views; /* recorded views (sidecar/view_json.h); may be NULL */
 };
 
 /* Facts that several answers ask for. `now` is the time of the request (CLOCK_BOOTTIME). */
