@@ -3,7 +3,7 @@
  * by one watch from that revision on. It lies in the top folder because observe/ fills it, act/
  * writes through it and api/ shows it. It decides nothing; `changed` says that the view is stale.
  *
- * Own writes are applied at once (cluster_wrote), with the revision of the answer; what the watch
+ * Own writes are applied at once (cluster_saw), with the revision of the answer; what the watch
  * brings later is then no news. A watch that is lost, compacted, or that a read beside it shows to
  * lag is opened anew on another endpoint, after the prefix was read again. */
 #include <stdbool.h>
@@ -75,9 +75,11 @@ struct wall cluster_last_seen(const struct cluster *cluster);
 
 /* --- for those who write --- */
 
-/* A write of ours was committed at `revision`; value NULL: deleted. Name without the prefix. */
-void cluster_wrote(struct cluster *cluster, const char *name, const char *value, int64_t lease,
-                   int64_t revision);
+/* A key as an answer at `revision` told it, or as a write of ours left it; create_revision 0: kept, or
+ * `revision` where the key is new. */
+void cluster_saw(struct cluster *cluster, const struct cluster_key *key);
+/* … that it does not exist. */
+void cluster_saw_none(struct cluster *cluster, const char *name, int64_t revision);
 /* A linearizable answer has come to a request sent at `sent`, with the revision and the raft term
  * of its header (0: not known). */
 void cluster_heard(struct cluster *cluster, struct mono sent, int64_t revision, uint64_t term);

@@ -113,3 +113,17 @@ enum ssn_kind sync_ssn_for(const struct view *view, const struct names *standbys
         return SSN_NAMES;
     return view->policy.sync_strict && view->policy.sync_on ? SSN_NOBODY : SSN_EMPTY;
 }
+
+lsn_t sync_confirmed(const struct view *view)
+{
+    const struct names *standbys = &view->store.sync.standbys;
+    lsn_t lowest = LSN_NONE;
+    for (size_t i = 0; i < standbys->n; i++) {
+        const struct walsender *sender = view_walsender(view, standbys->name[i]);
+        if (sender == NULL || sender->flush == LSN_NONE)
+            return LSN_NONE;
+        if (lowest == LSN_NONE || sender->flush < lowest)
+            lowest = sender->flush;
+    }
+    return lowest;
+}

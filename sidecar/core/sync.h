@@ -20,3 +20,7 @@ struct names sync_grown(const struct view *view);
 /* synchronous_standby_names that belong to a /sync with these standbys: nobody's name when strict and
  * empty, else the names themselves. */
 enum ssn_kind sync_ssn_for(const struct view *view, const struct names *standbys);
+
+/* S7: the lowest flush position that /sync's standbys have confirmed; LSN_NONE when /sync names none,
+ * or not all of them are connected. */
+lsn_t sync_confirmed(const struct view *view);

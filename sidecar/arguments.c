@@ -1,0 +1,45 @@
+#include "sidecar/arguments.h"
+
+#include <getopt.h>
+#include <stddef.h>
+
+struct arguments arguments_parse(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "witness", no_argument, NULL, 'w' },    { "check-config", no_argument, NULL, 'c' },
+        { "print-rules", no_argument, NULL, 'r' }, { "replay", required_argument, NULL, 'p' },
+        { "version", no_argument, NULL, 'V' },    { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct arguments args = { .mode = ARG_RUN };
+    int option;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        switch (option) {
+        case 'w':
+            args.witness = true;
+            break;
+        case 'c':
+            args.mode = ARG_CHECK;
+            break;
+        case 'r':
+            args.mode = ARG_RULES;
+            break;
+        case 'p':
+            args.mode = ARG_REPLAY;
+            args.file = optarg;
+            break;
+        case 'V':
+            args.mode = ARG_VERSION;
+            break;
+        case 'h':
+            args.mode = ARG_HELP;
+            break;
+        default:
+            args.mode = ARG_BAD;
+            return args;
+        }
+    }
+    if (optind < argc)
+        args.file = argv[optind];
+    return args;
+}

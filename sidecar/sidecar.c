@@ -1,0 +1,314 @@
+/* The cycle. */
+#include "sidecar/sidecar.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "sidecar/sidecar_internal.h"
+
+void sidecar_stale(void *arg)
+{
+    struct sidecar *sidecar = arg;
+    struct mono due = mono_add(sidecar->cycled_at, SIDECAR_PACE_MS);
+    source_arm_at(sidecar->pace, mono_max(due, loop_now(sidecar->loop)));
+}
+
+void sidecar_urgent(void *arg)
+{
+    struct sidecar *sidecar = arg;
+    source_trigger(sidecar->urgent);
+}
+
+/* --- observe --- */
+
+/* A5: a gap between cycles, or a wall clock that jumped against the monotonic one. */
+static bool clear_head(struct sidecar *sidecar, struct mono now)
+{
+    int64_t offset_ms = clock_wall().ms - now.ms;
+    int64_t gap_ms = mono_diff(now, sidecar->cycled_at);
+    bool jumped = llabs(offset_ms - sidecar->wall_offset_ms) > 1000;
+    bool slept = sidecar->cycled_at.ms != 0 && gap_ms > 3 * SIDECAR_CALM_MS;
+    sidecar->wall_offset_ms = offset_ms;
+    if (jumped || slept)
+        sidecar->wall_skew_at = now;
+    return !jumped && !slept;
+}
+
+static void fill_guard(const struct sidecar *sidecar, struct guard_view *guard)
+{
+    const struct guard_status *status = guard_client_status(sidecar->guard);
+    *guard = (struct guard_view){
+        .connected = status->connected,
+        .dead = status->dead,
+        .tree_alive = status->child != GUARD_CHILD_NONE,
+        .has_deadline = status->has_deadline,
+        .deadline = status->deadline,
+        .lease_id = status->cookie.lease_id,
+        .create_revision = status->cookie.create_revision,
+        .stop_requested = status->stop_requested || sidecar->stopping,
+        .deadline_passed = status->killed_by_deadline,
+    };
+}
+
+static void observe(struct sidecar *sidecar)
+{
+    struct view *view = sidecar->view;
+    view->now = loop_now(sidecar->loop);
+    view->clear_head = clear_head(sidecar, view->now);
+    (void)text_copy(view->self, LIMIT_NAME, sidecar->config->name);
+    view->tags = sidecar->tags;
+    view->policy = sidecar_policy(sidecar);
+    view->accept_restored = sidecar->remembrance.accepted;
+    view->orders = sidecar->orders;
+    view->memory = sidecar->memory;
+    cluster_fill(sidecar->cluster, view->now, &view->store);
+    view->lease = *lease_keeper_lease(sidecar->keeper);
+    peers_fill(sidecar->peers, view->now, &view->store);
+    fill_guard(sidecar, &view->guard);
+    postgres_fill(sidecar->postgres, view);
+}
+
+/* What a former leader taught does not hold against a new one. */
+static void forget_former_leader(struct sidecar *sidecar)
+{
+    const struct view *view = sidecar->view;
+    if (view->store.leader_create_revision == sidecar->leader_seen)
+        return;
+    sidecar->leader_seen = view->store.leader_create_revision;
+    sidecar->memory.rewind_failed = false;
+    sidecar->memory.rewind_checked = false;
+    sidecar->view->memory = sidecar->memory;
+}
+
+/* --- decide --- */
+
+static void note_decision(struct sidecar *sidecar)
+{
+    const struct decision *decision = &sidecar->decision;
+    for (size_t i = 0; i < SIDECAR_RULES_MAX && decide_rule_name(i) != NULL; i++)
+        if (decide_rule_name(i) == decision->rule)
+            sidecar->rule_counts[i]++;
+    bool same_rule = strcmp(sidecar->last_rule, decision->rule) == 0;
+    if (same_rule && strcmp(sidecar->last_reason, decision->reason) == 0)
+        return;
+    (void)text_copy(sidecar->last_reason, sizeof(sidecar->last_reason), decision->reason);
+    /* A countdown in the reason is not news. */
+    if (same_rule && decision->action == ACT_WAIT)
+        log_debug("%s: %s -> %s", decision->rule, decision->reason,
+                  action_name(decision->action));
+    else
+        log_info("%s: %s -> %s", decision->rule, decision->reason, action_name(decision->action));
+    (void)text_copy(sidecar->last_rule, sizeof(sidecar->last_rule), decision->rule);
+}
+
+/* --- act --- */
+
+static bool presses(enum action action)
+{
+    return action == ACT_FENCE || action == ACT_DEMOTE || action == ACT_TAKE ||
+           action == ACT_PROMOTE || action == ACT_RELEASE;
+}
+
+static void back_off(struct sidecar *sidecar, enum action action)
+{
+    struct retry *retry = &sidecar->retry;
+    int64_t pause_ms = SIDECAR_RETRY_MS;
+    if (retry->action == action && retry->pause_ms > 0)
+        pause_ms = retry->pause_ms * 2;
+    int64_t most_ms = presses(action) ? SIDECAR_RETRY_MS : SIDECAR_RETRY_MAX_MS;
+    if (pause_ms > most_ms)
+        pause_ms = most_ms;
+    *retry = (struct retry){ action, pause_ms, mono_add(sidecar->view->now, pause_ms) };
+}
+
+static bool must_pause(const struct sidecar *sidecar, enum action action)
+{
+    return sidecar->retry.action == action && mono_before(sidecar->view->now, sidecar->retry.at);
+}
+
+static void clear_orders(struct sidecar *sidecar, const struct runner_end *end)
+{
+    if (end->action == ACT_RESTART && !end->dropped)
+        sidecar->orders.restart = false;
+    if (end->action == ACT_RELOAD && end->completed)
+        sidecar->orders.reload = false;
+    if (end->action == ACT_RECLONE && end->completed)
+        sidecar->orders.reinit = false;
+}
+
+static void learn_from_rewind(struct sidecar *sidecar, const struct runner_end *end)
+{
+    if (end->action != ACT_REWIND || end->dropped)
+        return;
+    sidecar->memory.rewind_checked = end->completed;
+    sidecar->memory.rewind_failed = !end->completed && end->step == STEP_REWIND;
+}
+
+static void plan_ended(struct sidecar *sidecar, const struct runner_end *end)
+{
+    int took = (int)mono_diff(sidecar->view->now, sidecar->plan_began);
+    if (end->completed)
+        log_info("plan: %s -> done in %d ms", action_name(end->action), took);
+    else
+        log_warn("plan: %s stopped at \"%s\": %s -> deciding anew", action_name(end->action),
+                 step_name(end->step), end->why);
+    if (end->completed)
+        sidecar->retry = (struct retry){ .action = ACT_WAIT };
+    else if (!end->dropped)
+        back_off(sidecar, end->action);
+    clear_orders(sidecar, end);
+    learn_from_rewind(sidecar, end);
+    if (end->action == ACT_SYNC_GROW && !end->completed)
+        sidecar->memory.grow_failed_at = sidecar->view->now;
+    if (end->action == ACT_STOPPED && end->completed)
+        sidecar->memory.handed_over = true;
+    if (!sidecar->view->guard.stop_requested)
+        sidecar->memory.wants_out = false;
+    sidecar_urgent(sidecar);
+}
+
+static void start_plan(struct sidecar *sidecar)
+{
+    const struct decision *decision = &sidecar->decision;
+    if (decision->action == ACT_WAIT || must_pause(sidecar, decision->action))
+        return;
+    struct plan plan = plan_make(sidecar->view, decision);
+    if (plan.n == 0)
+        return;
+    for (size_t i = 0; i < plan.n; i++)
+        if (plan.steps[i].kind == STEP_ASK_OUT)
+            sidecar->memory.wants_out = true;
+    sidecar->view->memory = sidecar->memory;
+    if (sidecar->memory.wants_out)
+        sidecar_publish(sidecar);
+    if (decision->accepts_loss)
+        publish_event(sidecar->publish, "accepted-loss", decision->reason);
+    sidecar->plan_began = sidecar->view->now;
+    runner_start(sidecar->runner, &plan, sidecar->view);
+}
+
+static void act(struct sidecar *sidecar)
+{
+    struct runner_end end;
+    const struct plan *running = runner_plan(sidecar->runner);
+    if (running != NULL && decide_interrupts(running->action, sidecar->decision.action)) {
+        runner_drop(sidecar->runner, &end);
+        plan_ended(sidecar, &end);
+        running = NULL;
+    }
+    if (running == NULL)
+        start_plan(sidecar);
+    else if (runner_cycle(sidecar->runner, sidecar->view, &end))
+        plan_ended(sidecar, &end);
+    const struct step *step = runner_step(sidecar->runner);
+    if (step != NULL && step->kind == STEP_AWAIT_RECEIVED)
+        peers_ask(sidecar->peers, &sidecar->view->store, 40);
+    else if (sidecar->decision.ask_peers)
+        peers_ask(sidecar->peers, &sidecar->view->store, 500);
+}
+
+/* --- the cycle --- */
+
+static bool is_busy(const struct sidecar *sidecar)
+{
+    const struct view *view = sidecar->view;
+    return runner_plan(sidecar->runner) != NULL || view->pg.waiters > 0 ||
+           !view->store.leader_exists || view->guard.stop_requested ||
+           sidecar->retry.action != ACT_WAIT || view->pg.state == PG_STARTING ||
+           view->pg.state == PG_STOPPING;
+}
+
+/* The next look: soon while something is going on, and in time for L2. */
+static void plan_next_cycle(struct sidecar *sidecar)
+{
+    const struct view *view = sidecar->view;
+    bool busy = is_busy(sidecar);
+    postgres_set_busy(sidecar->postgres, busy);
+    int64_t in_ms = busy ? SIDECAR_BUSY_MS : SIDECAR_CALM_MS;
+    int64_t left_ms = lease_left_ms(&view->lease, view->now);
+    int64_t demote_ms = lease_demote_ms(view->policy.ttl_ms, view->policy.cpu_limited);
+    if (view_is_primary(view) && left_ms >= demote_ms && left_ms - demote_ms + 1 < in_ms)
+        in_ms = left_ms - demote_ms + 1;
+    source_arm_in(sidecar->pace, in_ms);
+}
+
+/* L7: "a second connection fences the first". */
+static bool fenced(const struct sidecar *sidecar)
+{
+    if (!guard_client_status(sidecar->guard)->fenced)
+        return false;
+    log_error("guard: another sidecar has taken it over -> this process ends");
+    loop_stop(sidecar->loop);
+    return true;
+}
+
+static void end_when_stopped(struct sidecar *sidecar)
+{
+    if (!sidecar->memory.handed_over || !sidecar->stopping)
+        return;
+    if (sidecar->etcd_member == NULL || etcd_member_stop(sidecar->etcd_member))
+        loop_stop(sidecar->loop);
+}
+
+static void cycle_of_witness(struct sidecar *sidecar)
+{
+    struct view *view = sidecar->view;
+    view->now = loop_now(sidecar->loop);
+    (void)text_copy(view->self, LIMIT_NAME, sidecar->config->name);
+    view->policy = sidecar_policy(sidecar);
+    cluster_fill(sidecar->cluster, view->now, &view->store);
+    view->lease = *lease_keeper_lease(sidecar->keeper);
+    sidecar->decision = (struct decision){ .action = ACT_WAIT, .rule = "witness" };
+    (void)snprintf(sidecar->decision.reason, LIMIT_REASON, "a vote and no data");
+    sidecar_publish(sidecar);
+    sidecar_api_fill(sidecar);
+    if (sidecar->stopping &&
+        (sidecar->etcd_member == NULL || etcd_member_stop(sidecar->etcd_member)))
+        loop_stop(sidecar->loop);
+    source_arm_in(sidecar->pace, sidecar->stopping ? SIDECAR_BUSY_MS : SIDECAR_CALM_MS);
+}
+
+void sidecar_cycle(void *arg)
+{
+    struct sidecar *sidecar = arg;
+    struct mono began = loop_now(sidecar->loop);
+    source_disarm(sidecar->pace);
+    sidecar_read_settings(sidecar);
+    if (!sidecar->options.witness && fenced(sidecar))
+        return;
+    if (sidecar->options.witness) {
+        cycle_of_witness(sidecar);
+    } else {
+        sidecar_guard_mend(sidecar);
+        observe(sidecar);
+        forget_former_leader(sidecar);
+        sidecar->decision = decide(sidecar->view);
+        note_decision(sidecar);
+        act(sidecar);
+        sidecar_publish(sidecar);
+        sidecar_api_fill(sidecar);
+        plan_next_cycle(sidecar);
+        end_when_stopped(sidecar);
+    }
+    sidecar->cycled_at = began;
+    lease_keeper_alive(sidecar->keeper, began);
+}
+
+void sidecar_stop(struct sidecar *sidecar)
+{
+    bool own_guard = sidecar->config->postgres_socket == NULL;
+    bool node_stops = !sidecar->options.witness &&
+                      guard_client_status(sidecar->guard)->stop_requested;
+    if (!sidecar->options.witness && !own_guard && !node_stops) {
+        log_info("stop: asked to end, the guard goes on -> this process ends, Postgres does not");
+        loop_stop(sidecar->loop);
+        return;
+    }
+    log_info("stop: asked to end -> stopping this node in order");
+    sidecar->stopping = true;
+    sidecar_urgent(sidecar);
+}

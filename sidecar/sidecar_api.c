@@ -1,0 +1,147 @@
+/* What REST shows (filled after each cycle) and the orders that are carried out here. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "json/json.h"
+#include "sidecar/sidecar_internal.h"
+
+enum { WITNESS_MAX = LIMIT_MEMBERS };
+
+struct api_snapshot {
+    struct api_state state;
+    struct api_walsender walsenders[LIMIT_MEMBERS];
+    struct api_key members[LIMIT_MEMBERS];
+    struct api_key witnesses[WITNESS_MAX];
+    char pending[LIMIT_SSN * 2];
+    char alarm[ERR_TEXT_MAX];
+};
+
+static const struct api_state *newest(void *arg)
+{
+    const struct sidecar *sidecar = arg;
+    return &sidecar->snapshot->state;
+}
+
+static size_t fill_keys(const struct sidecar *sidecar, const char *prefix, struct api_key *keys,
+                        size_t max)
+{
+    struct cluster_key key;
+    size_t n = 0;
+    const char *after = "";
+    while (n < max && cluster_next(sidecar->cluster, prefix, after, &key)) {
+        after = key.name;
+        keys[n++] = (struct api_key){ .name = key.name + strlen(prefix), .json = key.value };
+    }
+    return n;
+}
+
+static void fill_store(struct sidecar *sidecar, struct api_snapshot *shot)
+{
+    struct api_store *store = &shot->state.store;
+    const struct cluster *cluster = sidecar->cluster;
+    store->config = cluster_value(cluster, "config");
+    store->history = cluster_value(cluster, "history");
+    store->failsafe = cluster_value(cluster, "failsafe");
+    store->failover = cluster_value(cluster, "failover");
+    store->optime = sidecar->view->store.optime;
+    store->members = shot->members;
+    store->n_members = fill_keys(sidecar, "members/", shot->members, LIMIT_MEMBERS);
+    store->witnesses = shot->witnesses;
+    store->n_witnesses = fill_keys(sidecar, "pgvigil/witness/", shot->witnesses, WITNESS_MAX);
+    store->last_seen_us = cluster_last_seen(cluster).ms * 1000;
+}
+
+static const char *known(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+static void fill_walsenders(const struct pg_facts *facts, struct api_snapshot *shot)
+{
+    for (size_t i = 0; i < facts->n_walsenders; i++) {
+        const struct pg_walsender_fact *fact = &facts->walsenders[i];
+        shot->walsenders[i] = (struct api_walsender){
+            .usename = fact->usename,
+            .application_name = fact->application_name,
+            .client_addr = known(fact->client_addr),
+            .state = fact->state,
+            .sync_state = fact->sync_state,
+            .sync_priority = fact->sync_priority,
+        };
+    }
+}
+
+static void fill_pending(const struct pg_facts *facts, struct api_snapshot *shot)
+{
+    shot->state.pending_restart = facts->n_pending > 0;
+    shot->state.pending_restart_reason = NULL;
+    if (facts->n_pending == 0)
+        return;
+    auto_json json_t *reason = json_object();
+    for (size_t i = 0; i < facts->n_pending; i++)
+        json_object_set_new(reason, facts->pending[i].name,
+                            json_pack("{s:s,s:s}", "old_value", facts->pending[i].old_value,
+                                      "new_value", facts->pending[i].new_value));
+    auto_text struct text text = text_new(sizeof(shot->pending) - 1);
+    json_write(&text, reason);
+    (void)text_copy(shot->pending, sizeof(shot->pending), text_str(&text));
+    if (!text.overflow)
+        shot->state.pending_restart_reason = shot->pending;
+}
+
+static void fill_postgres(struct sidecar *sidecar, struct api_snapshot *shot)
+{
+    const struct pg_facts *facts = postgres_facts(sidecar->postgres);
+    fill_walsenders(facts, shot);
+    fill_pending(facts, shot);
+    shot->state.postgres = (struct api_postgres){
+        .state = facts->state,
+        .role = facts->role,
+        .queryable = facts->queryable,
+        .server_version = facts->server_version,
+        .postmaster_start_us = facts->postmaster_start_us,
+        .flushed = facts->location,
+        .received = facts->received,
+        .replayed = facts->replayed,
+        .latest_end = facts->latest_end,
+        .replayed_timestamp_us = facts->replayed_timestamp_us,
+        .replay_paused = facts->paused,
+        .archive_recovery = facts->archive_recovery,
+        .progress = known(facts->progress),
+        .n_walsenders = facts->n_walsenders,
+        .walsenders = shot->walsenders,
+    };
+    (void)text_copy(shot->alarm, sizeof(shot->alarm), facts->trouble);
+    shot->state.alarm = known(shot->alarm);
+}
+
+static void fill_plan(const struct sidecar *sidecar, struct api_state *state)
+{
+    const struct plan *plan = sidecar->runner != NULL ? runner_plan(sidecar->runner) : NULL;
+    state->running = plan != NULL ? action_name(plan->action) : NULL;
+    state->running_step = plan != NULL ? step_name(runner_step(sidecar->runner)->kind) : NULL;
+}
+
+void sidecar_api_fill(struct sidecar *sidecar)
+{
+    struct api_snapshot *shot = sidecar->snapshot;
+    struct api_state *state = &shot->state;
+    state->view = sidecar->view;
+    state->decision = &sidecar->decision;
+    state->lease = lease_keeper_lease(sidecar->keeper);
+    fill_store(sidecar, shot);
+    if (sidecar->postgres != NULL)
+        fill_postgres(sidecar, shot);
+    fill_plan(sidecar, state);
+    if (sidecar->etcd_member != NULL) {
+        const struct etcd_member_status *member = etcd_member_status(sidecar->etcd_member);
+        state->etcd = (struct api_etcd){ .managed = true,
+                                         .voter = member->voter,
+                                         .formation = member->formation,
+                                         .trouble = member->trouble };
+    }
+}

@@ -1,0 +1,138 @@
+#pragma once
+/* struct sidecar, where the folders of the program meet (design part 10). Private to sidecar*.c. */
+#include "base/limits.h"
+#include "etcd/etcd.h"
+#include "http/http.h"
+#include "settings/config.h"
+#include "settings/settings.h"
+#include "sidecar/act/lease_keeper.h"
+#include "sidecar/act/publish.h"
+#include "sidecar/act/runner.h"
+#include "sidecar/act/steps_postgres.h"
+#include "sidecar/act/steps_store.h"
+#include "sidecar/api/server.h"
+#include "sidecar/cluster.h"
+#include "sidecar/core/decide.h"
+#include "sidecar/etcd_member/etcd_member.h"
+#include "sidecar/guard/guard_client.h"
+#include "sidecar/observe/peers.h"
+#include "sidecar/postgres/postgres.h"
+#include "sidecar/postgres/state_file.h"
+#include "sidecar/sidecar.h"
+
+enum {
+    SIDECAR_PACE_MS = 20,    /* the cycle at most so often, unless something ended */
+    SIDECAR_BUSY_MS = 100,   /* at least so often while something is going on */
+    SIDECAR_CALM_MS = 1000,  /* at least so often always */
+    SIDECAR_RULES_MAX = 64,
+    SIDECAR_RETRY_MS = 100,  /* after a plan that failed; doubles up to … */
+    SIDECAR_RETRY_MAX_MS = 5000,
+};
+
+/* When a failed plan may be tried again. */
+struct retry {
+    enum action action;
+    int64_t pause_ms;
+    struct mono at;
+};
+
+/* Record boundaries of our WAL, newest last: a standby's flush position may lie inside a record, and
+ * after a restart it holds whole records only (S7). */
+enum { BOUNDARIES = 16 };
+struct boundaries {
+    size_t n;
+    lsn_t at[BOUNDARIES];
+};
+
+/* What the volume remembers of the store (S6). */
+struct remembrance {
+    struct state_file *file;
+    bool read;
+    struct store_memory known;   /* on the disk */
+    struct store_memory writing; /* under way */
+    bool busy;
+    bool broken; /* the file cannot be read or written: nothing is trusted */
+    bool accepted; /* a person accepted the store that is there */
+};
+
+struct sidecar {
+    struct loop *loop;
+    struct sidecar_options options;
+    struct config *config;
+    struct settings *settings;
+    int64_t settings_revision; /* mod_revision of `config` that they were made from; 0: defaults */
+    struct tags tags;
+    char slot[LIMIT_NAME];
+
+    struct http *http;
+    struct http_tls *etcd_tls;
+    struct http_tls *peer_tls;
+    struct etcd *etcd;
+    struct cluster *cluster;
+    struct lease_keeper *keeper;
+    struct publish *publish;
+    struct guard_client *guard;
+    struct postgres *postgres;
+    struct steps_store *steps_store;
+    struct steps_postgres *steps_postgres;
+    struct runner *runner;
+    struct peers *peers;
+    struct etcd_member *etcd_member;
+    struct api_control *control;
+    struct api_server *server;
+
+    struct remembrance remembrance;
+    struct boundaries boundaries;
+    lsn_t confirmed; /* last published (S7) */
+    char guard_socket[LIMIT_PATH];
+    struct source *mending; /* a lost guard of our own: its tree is being killed */
+    bool mended;
+    struct err mend_err;
+    struct source *pace;   /* the next cycle */
+    struct source *urgent; /* a cycle in the next turn of the loop */
+    struct mono cycled_at;
+    struct mono wall_skew_at; /* A5 */
+    int64_t wall_offset_ms;
+
+    struct view *view;
+    struct decision decision;
+    struct memory memory;
+    struct orders orders;
+    struct retry retry;
+    int64_t leader_seen; /* create_revision of the leader key of the last cycle */
+    char last_rule[LIMIT_NAME];
+    char last_reason[LIMIT_REASON];
+    uint64_t rule_counts[SIDECAR_RULES_MAX];
+    struct mono plan_began;
+    bool stopping;      /* SIGTERM with guards of our own */
+    bool one_copy_said; /* S5: "acknowledging with one copy" is in the log */
+
+    struct api_snapshot *snapshot; /* sidecar_api.c */
+};
+
+/* sidecar_guard.c */
+enum err_code sidecar_guard_new(struct sidecar *sidecar, loop_fn *says, struct err *err);
+void sidecar_guard_mend(struct sidecar *sidecar);
+
+/* sidecar_settings.c */
+void sidecar_read_settings(struct sidecar *sidecar); /* of the store, when they changed */
+struct policy sidecar_policy(const struct sidecar *sidecar);
+void sidecar_read_memory(struct sidecar *sidecar);
+enum cluster_memory sidecar_remember(void *arg, uint64_t cluster_id, int64_t sync_revision);
+void sidecar_note_boundary(struct sidecar *sidecar);
+bool sidecar_confirmed(void *arg, struct text *value, int64_t *ret_sync_revision);
+bool sidecar_first_config(void *arg, struct text *to);
+bool sidecar_history(void *arg, struct text *to);
+
+/* sidecar_publish.c */
+void sidecar_publish(struct sidecar *sidecar);
+
+/* sidecar_api.c */
+enum err_code sidecar_api_new(struct sidecar *sidecar, struct err *err);
+void sidecar_api_free(struct sidecar *sidecar);
+void sidecar_api_fill(struct sidecar *sidecar);
+
+/* sidecar.c */
+void sidecar_stale(void *arg);  /* a cycle at the pace */
+void sidecar_urgent(void *arg); /* a cycle in the next turn */
+void sidecar_cycle(void *arg);

@@ -1,0 +1,129 @@
+/* The last verb of the cycle: the member key, and as leader the keys of the cluster. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/log.h"
+#include "cluster/member_json.h"
+#include "json/json.h"
+#include "sidecar/sidecar_internal.h"
+
+/* What clients take for Patroni's version: dotted integers, at least 4.0 (patroni-compat, trap 9). */
+#define PATRONI_VERSION "4.1.0"
+
+static void set_urls(const struct sidecar *sidecar, struct member *member)
+{
+    const struct config *config = sidecar->config;
+    (void)snprintf(member->conn_url, sizeof(member->conn_url), "postgres://%s/%s",
+                   config->postgresql.connect_address, config->postgresql.database);
+    (void)snprintf(member->api_url, sizeof(member->api_url), "%s://%s/patroni",
+                   config->restapi.certfile != NULL ? "https" : "http",
+                   config->restapi.connect_address);
+}
+
+static void set_positions(const struct pg_facts *facts, struct member *member)
+{
+    if (!facts->queryable)
+        return;
+    member->timeline = facts->timeline;
+    member->pending_restart = facts->n_pending > 0;
+    if (!facts->in_recovery) {
+        member->xlog_location = facts->location;
+        return;
+    }
+    member->streaming = facts->streaming;
+    member->has_receive_lsn = facts->received != LSN_NONE;
+    member->receive_lsn = facts->received;
+    member->replay_lsn = facts->replayed;
+    member->xlog_location = facts->received > facts->replayed ? facts->received : facts->replayed;
+}
+
+/* S5: "A sync standby that stops in order first asks to leave /sync (nosync in its member key)". */
+static void ask_out(struct tags *tags)
+{
+    static const char name[] = "nosync";
+    size_t at = 0;
+    while (at < tags->n && strcmp(tags->all[at].name, name) != 0)
+        at++;
+    if (at == LIMIT_TAGS)
+        at = LIMIT_TAGS - 1;
+    if (at >= tags->n)
+        tags->n = at + 1;
+    (void)text_copy(tags->all[at].name, LIMIT_NAME, name);
+    (void)text_copy(tags->all[at].value, LIMIT_NAME, "true");
+    tags->nosync = true;
+}
+
+static json_t *pending_restart_reason(const struct pg_facts *facts)
+{
+    json_t *reason = json_object();
+    for (size_t i = 0; i < facts->n_pending; i++)
+        json_object_set_new(reason, facts->pending[i].name,
+                            json_pack("{s:s,s:s}", "old_value", facts->pending[i].old_value,
+                                      "new_value", facts->pending[i].new_value));
+    return reason;
+}
+
+static void publish_own_member(struct sidecar *sidecar)
+{
+    const struct pg_facts *facts = postgres_facts(sidecar->postgres);
+    struct member member = { .state = facts->state, .role = facts->role, .tags = sidecar->tags };
+    (void)text_copy(member.name, sizeof(member.name), sidecar->config->name);
+    (void)text_copy(member.version, sizeof(member.version), PATRONI_VERSION);
+    set_urls(sidecar, &member);
+    set_positions(facts, &member);
+    member.pause = sidecar->settings->pause;
+    member.checkpoint_pending = view_is_primary(sidecar->view) && !sidecar->view->pg.checkpointed;
+    if (sidecar->memory.wants_out)
+        ask_out(&member.tags);
+    auto_json json_t *extras = json_object();
+    if (facts->n_pending > 0)
+        json_object_set_new(extras, "pending_restart_reason", pending_restart_reason(facts));
+    auto_json json_t *json = member_to_json(&member, extras);
+    auto_text struct text text = text_new(LIMIT_HTTP_BODY);
+    json_write(&text, json);
+    publish_member(sidecar->publish, text_str(&text));
+}
+
+/* S5: "'Acknowledging with one copy' is visible at once in REST, metrics and log." */
+static void say_one_copy(struct sidecar *sidecar)
+{
+    const struct view *view = sidecar->view;
+    bool one_copy = view_is_primary(view) && view->pg.state == PG_UP && view_self_leads(view) &&
+                    view->policy.sync_on && view->pg.ssn == SSN_EMPTY;
+    if (one_copy == sidecar->one_copy_said)
+        return;
+    sidecar->one_copy_said = one_copy;
+    if (one_copy) {
+        log_warn("sync: no synchronous standby -> commits are acknowledged with ONE copy");
+        publish_event(sidecar->publish, "one-copy", "commits are acknowledged with one copy");
+    } else if (view_is_primary(view)) {
+        log_info("sync: a standby confirms each commit again");
+        publish_event(sidecar->publish, "two-copies", "a standby confirms each commit again");
+    }
+}
+
+static void publish_witness_key(struct sidecar *sidecar)
+{
+    auto_json json_t *json =
+        json_pack("{s:s,s:s}", "api_url", sidecar->config->restapi.connect_address, "version",
+                  PATRONI_VERSION);
+    auto_text struct text text = text_new(LIMIT_HTTP_BODY);
+    json_write(&text, json);
+    publish_witness(sidecar->publish, text_str(&text));
+}
+
+void sidecar_publish(struct sidecar *sidecar)
+{
+    if (sidecar->options.witness) {
+        publish_witness_key(sidecar);
+        return;
+    }
+    publish_own_member(sidecar);
+    const struct view *view = sidecar->view;
+    if (view_is_primary(view) && view_self_leads(view)) {
+        sidecar_note_boundary(sidecar);
+        publish_status(sidecar->publish, view->pg.position);
+    }
+    say_one_copy(sidecar);
+}
