@@ -6,8 +6,8 @@
 
 #include "base/instant.h"
 #include "base/text.h"
-#include "sidecar/api/control.h"
 #include "sidecar/api/state.h"
+#include "sidecar/control.h"
 
 enum { REQUEST_ARGS = 16 };
 

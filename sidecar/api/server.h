@@ -9,8 +9,8 @@
 
 #include "base/err.h"
 #include "loop/loop.h"
-#include "sidecar/api/control.h"
 #include "sidecar/api/state.h"
+#include "sidecar/control.h"
 
 enum api_verify { API_VERIFY_NONE, API_VERIFY_OPTIONAL, API_VERIFY_REQUIRED };
 
@@ -34,6 +34,8 @@ struct api_settings {
     const char *const *headers; /* "Name: value"; http_extra_headers, with TLS https_ ones too */
 };
 
+/* Called once for each request, so it is the place to renew what is borrowed from tables that change
+ * between two cycles (keys of the store, words of the etcd member). Must not wait or fail. */
 typedef const struct api_state *api_state_fn(void *arg);
 
 struct api_server;
