@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -42,10 +41,10 @@ bool option_parse_unit(const char *text, const char *base_unit, int64_t *ret_val
     size_t unit = *end == '\0' ? base : find_unit(end);
     if (end == text || unit == known || strcmp(units[unit].kind, units[base].kind) != 0)
         return false;
-    double value = round(number * units[unit].factor / units[base].factor);
+    double value = number * units[unit].factor / units[base].factor;
     if (!(value > -9e15 && value < 9e15))
         return false;
-    *ret_value = (int64_t)value;
+    *ret_value = (int64_t)(value < 0 ? value - 0.5 : value + 0.5);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "base/clean.h"
 #include "base/mem.h"
 #include "json/json.h"
+#include "parameter_table.h"
 
 /* ---- one tree out of store and file --------------------------------------------------- */
 
@@ -113,6 +114,21 @@ static enum err_code check(const struct settings *settings, struct err *err)
     return ERR_OK;
 }
 
+/* The command line's parameters must be the same everywhere: only the store may set them. */
+static void warn_local_parameters(const json_t *file, struct text *warnings)
+{
+    json_t *section = json_object_get(file, "postgresql");
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(section, "parameters"), name, value) {
+        if (parameter_command_line(name) != NULL)
+            text_addf(warnings,
+                      "postgresql.parameters.%s: ignored in the local file: set it in the dynamic "
+                      "settings\n",
+                      name);
+    }
+}
+
 static enum err_code build(struct settings *settings, const json_t *store, json_t *file,
                            struct text *warnings, struct err *err)
 {
@@ -122,6 +138,7 @@ static enum err_code build(struct settings *settings, const json_t *store, json_
     rename_aliases(tree);
     option_check_unknown(option_table(), tree, OPTION_STORE, "config", warnings);
     settings->store_parameters = object_at(tree, "postgresql", "parameters");
+    warn_local_parameters(file, warnings);
     lay_file_over(tree, file);
     settings->postgresql = json_deep_copy(json_object_get(tree, "postgresql"));
     enum err_code code = set_fields(settings, tree, warnings, err);
