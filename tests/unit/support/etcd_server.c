@@ -1,0 +1,229 @@
+#include "etcd_server.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+struct wait {
+    struct loop *loop;
+    const bool *done;
+    struct source *tick;
+    struct mono end;
+};
+
+static void on_tick(void *arg)
+{
+    struct wait *wait = arg;
+    if ((wait->done != NULL && *wait->done) || !mono_before(clock_mono(), wait->end))
+        loop_stop(wait->loop);
+    else
+        source_arm_in(wait->tick, 1);
+}
+
+static void wait_for(struct loop *loop, const bool *done, int64_t ms)
+{
+    struct wait wait = { .loop = loop, .done = done, .end = mono_add(clock_mono(), ms) };
+    wait.tick = loop_timer(loop, on_tick, &wait);
+    source_arm_in(wait.tick, 0);
+    loop_run(loop);
+    source_free(wait.tick);
+}
+
+void run_until(struct loop *loop, const bool *done, int64_t ms)
+{
+    wait_for(loop, done, ms);
+    ck_assert_msg(*done, "not done after %lld ms", (long long)ms);
+}
+
+void run_for(struct loop *loop, int64_t ms)
+{
+    wait_for(loop, NULL, ms);
+}
+
+static int free_port(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void on_gone(void *arg, const struct process_result *result)
+{
+    const struct etcd_server *server = arg;
+    ck_abort_msg("etcd at %s ended with %d:\n%s", server->url, result->exit_code, result->output);
+}
+
+/* Options are text that lives until process_start has copied it. */
+struct options {
+    char text[24][700];
+    const char *argv[40];
+    size_t n;
+};
+
+static void add_option(struct options *options, const char *name, const char *value)
+{
+    (void)snprintf(options->text[options->n], sizeof(options->text[0]), "--%s=%s", name, value);
+    options->argv[options->n + 1] = options->text[options->n];
+    options->n++;
+}
+
+static void add_members(struct options *options, const struct etcd_cluster *cluster)
+{
+    char list[600] = "";
+    for (int i = 0; i < cluster->n; i++)
+        (void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "%sm%d=%s",
+                       i > 0 ? "," : "", i, cluster->servers[i].peer_url);
+    add_option(options, "initial-cluster", list);
+}
+
+static void add_tls(struct options *options, const struct etcd_cluster *cluster)
+{
+    char path[100];
+    (void)snprintf(path, sizeof(path), "%s/ca.pem", cluster->dir);
+    add_option(options, "trusted-ca-file", path);
+    (void)snprintf(path, sizeof(path), "%s/cert.pem", cluster->dir);
+    add_option(options, "cert-file", path);
+    (void)snprintf(path, sizeof(path), "%s/key.pem", cluster->dir);
+    add_option(options, "key-file", path);
+    add_option(options, "client-cert-auth", "true");
+}
+
+void etcd_server_start(struct etcd_cluster *cluster, int index)
+{
+    struct etcd_server *server = &cluster->servers[index];
+    struct options options = { .argv = { "etcd" } };
+    char value[200];
+    (void)snprintf(value, sizeof(value), "m%d", index);
+    add_option(&options, "name", value);
+    (void)snprintf(value, sizeof(value), "%s/m%d", cluster->dir, index);
+    add_option(&options, "data-dir", value);
+    add_option(&options, "listen-client-urls", server->url);
+    add_option(&options, "advertise-client-urls", server->url);
+    add_option(&options, "listen-peer-urls", server->peer_url);
+    add_option(&options, "initial-advertise-peer-urls", server->peer_url);
+    add_option(&options, "unsafe-no-fsync", "true");
+    add_option(&options, "heartbeat-interval", "50");
+    add_option(&options, "election-timeout", "500");
+    add_option(&options, "log-level", "error");
+    add_members(&options, cluster);
+    if (strcmp(cluster->scheme, "https") == 0)
+        add_tls(&options, cluster);
+    for (size_t i = 0; cluster->extra != NULL && cluster->extra[i] != NULL; i++)
+        options.argv[1 + options.n++] = cluster->extra[i];
+    struct process_spec spec = {
+        .argv = options.argv, .deadline = MONO_NEVER, .done = on_gone, .arg = server
+    };
+    struct err err = { 0 };
+    enum err_code code = process_start(cluster->loop, &spec, &server->process, &err);
+    ck_assert_msg(code == ERR_OK, "%s (etcd must be in PATH)", err.text);
+}
+
+static void prepare(struct etcd_cluster *cluster, struct loop *loop, int n)
+{
+    *cluster = (struct etcd_cluster){ .loop = loop, .n = n, .scheme = "http" };
+    (void)snprintf(cluster->dir, sizeof(cluster->dir), "/tmp/etcd-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(cluster->dir));
+}
+
+static void start_all(struct etcd_cluster *cluster)
+{
+    for (int i = 0; i < cluster->n; i++) {
+        struct etcd_server *server = &cluster->servers[i];
+        server->client_port = free_port();
+        server->peer_port = free_port();
+        (void)snprintf(server->url, sizeof(server->url), "%s://127.0.0.1:%d", cluster->scheme,
+                       server->client_port);
+        (void)snprintf(server->peer_url, sizeof(server->peer_url), "http://127.0.0.1:%d",
+                       server->peer_port);
+        cluster->urls[i] = server->url;
+    }
+    for (int i = 0; i < cluster->n; i++)
+        etcd_server_start(cluster, i);
+}
+
+void etcd_cluster_start(struct etcd_cluster *cluster, struct loop *loop, int n,
+                        const char *const *extra)
+{
+    prepare(cluster, loop, n);
+    cluster->extra = extra;
+    start_all(cluster);
+}
+
+struct tool {
+    bool done;
+};
+
+static void on_tool(void *arg, const struct process_result *result)
+{
+    ck_assert_msg(result->exit_code == 0, "%s", result->output);
+    ((struct tool *)arg)->done = true;
+}
+
+static void run_tool(struct etcd_cluster *cluster, const char *const *argv)
+{
+    struct tool tool = { 0 };
+    struct process_spec spec = { .argv = argv,
+                                 .cwd = cluster->dir,
+                                 .deadline = mono_add(clock_mono(), 10000),
+                                 .done = on_tool,
+                                 .arg = &tool };
+    struct process *process = NULL;
+    struct err err = { 0 };
+    ck_assert_msg(process_start(cluster->loop, &spec, &process, &err) == ERR_OK, "%s", err.text);
+    run_until(cluster->loop, &tool.done, 10000);
+    process_free(process);
+}
+
+void etcd_cluster_start_tls(struct etcd_cluster *cluster, struct loop *loop)
+{
+    prepare(cluster, loop, 1);
+    cluster->scheme = "https";
+    const char *argv[] = { "openssl",
+                           "req",
+                           "-x509",
+                           "-newkey",
+                           "ec",
+                           "-pkeyopt",
+                           "ec_paramgen_curve:P-256",
+                           "-nodes",
+                           "-days",
+                           "2",
+                           "-subj",
+                           "/CN=test",
+                           "-addext",
+                           "subjectAltName=IP:127.0.0.1",
+                           "-keyout",
+                           "key.pem",
+                           "-out",
+                           "cert.pem",
+                           NULL };
+    run_tool(cluster, argv);
+    const char *copy[] = { "cp", "cert.pem", "ca.pem", NULL };
+    run_tool(cluster, copy);
+    start_all(cluster);
+}
+
+void etcd_server_kill(struct etcd_cluster *cluster, int index)
+{
+    cluster->servers[index].process = process_free(cluster->servers[index].process);
+}
+
+void etcd_cluster_stop(struct etcd_cluster *cluster)
+{
+    for (int i = 0; i < cluster->n; i++)
+        etcd_server_kill(cluster, i);
+    run_for(cluster->loop, 50);
+    const char *argv[] = { "rm", "-rf", cluster->dir, NULL };
+    run_tool(cluster, argv);
+}
