@@ -2,11 +2,11 @@
 /* The guard's deadline (L3, L7, L8): pure, no clock and no I/O; the guard and the simulation run it
  * as it is.
  *
- * A deadline is the instant at which the guard kills. Who hands it over has already subtracted the
- * margin of L3 from the end of the lease. It is bound to the life of one child: it only moves
- * forward, and goes away only with the child's whole tree or by a lift (L8). One that passed while a
- * child was there is final until the tree is gone. Every call that takes `now` looks at the clock
- * before anything else, so that a message that was late is never believed. */
+ * A deadline is the instant at which the guard kills. Who hands it over has already subtracted
+ * the margin of L3 from the end of the lease. It is bound to the life of one child: it only
+ * moves forward, and goes away only with the child's whole tree or by a lift (L8). One that
+ * passed while a child was there is final until the tree is gone. Every call that takes `now`
+ * looks at the clock before anything else, so that a message that was late is never believed. */
 #include <stdbool.h>
 
 #include "base/instant.h"
@@ -40,9 +40,9 @@ const char *deadline_verdict_text(enum deadline_verdict verdict);
  * a child there is nothing to kill and the deadline just ends. */
 bool deadline_check(struct deadline *deadline, struct mono now);
 
-/* Moves the deadline to `at` unless that is earlier, and ends a lift. While a child is there another
- * cookie is taken only from a sidecar that has named the present one (it knows that the key changed
- * hands to itself), or after a lift. */
+/* Moves the deadline to `at` unless that is earlier, and ends a lift. While a child is there
+ * another cookie is taken only from a sidecar that has named the present one (it knows that the
+ * key changed hands to itself), or after a lift. */
 enum deadline_verdict deadline_offer(struct deadline *deadline, struct mono now, struct mono at,
                                      struct guard_cookie cookie);
 

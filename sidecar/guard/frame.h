@@ -1,6 +1,7 @@
 #pragma once
-/* Reads and writes the frames of proto.h. Everything from the other end is checked against the bytes
- * that came; nothing is allocated; strings that were read lie in the buffer that was received. */
+/* Reads and writes the frames of proto.h. Everything from the other end is checked against the
+ * bytes that came; nothing is allocated; strings that were read lie in the buffer that was
+ * received. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>

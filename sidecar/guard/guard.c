@@ -271,8 +271,8 @@ static void guard_end_tool(struct guard *guard)
     tool_done(tool);
 }
 
-/* A sidecar left or another came: what was asked for on the old connection has nobody to hear of it,
- * and a tool runs for its caller only. */
+/* A sidecar left or another came: what was asked for on the old connection has nobody to hear of
+ * it, and a tool runs for its caller only. */
 static void guard_sidecar_changed(struct guard *guard)
 {
     deadline_new_sidecar(&guard->deadline);

@@ -2,9 +2,9 @@
 /* The sidecar's end of the guard (design part 3): what it last said, and requests to it.
  *
  * The guard owns the postmaster (or etcd) and kills it at the deadline without help from anyone.
- * This module connects to its socket (again and again while it is not there), keeps the last status,
- * and tells its owner through `changed` whenever something new is known. It decides nothing. All
- * callbacks run from the loop, and each but `output` may free the client. */
+ * This module connects to its socket (again and again while it is not there), keeps the last
+ * status, and tells its owner through `changed` whenever something new is known. It decides
+ * nothing. All callbacks run from the loop, and each but `output` may free the client. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,17 +55,18 @@ struct guard_client *guard_client_new(struct loop *loop, const char *socket_path
 struct guard_client *guard_client_free(struct guard_client *client);
 const struct guard_status *guard_client_status(const struct guard_client *client);
 
-/* Each request has a deadline of its own (2 s unless said otherwise): `done` then gets ERR_TIMEOUT,
- * as it does when the connection is lost before the answer. `done` may be NULL and runs exactly once
- * from the loop, after the status shows what was done. Requests fail with ERR_UNREACHABLE while not
- * connected, with ERR_LIMIT when too many are under way or the words do not fit into a frame. */
+/* Each request has a deadline of its own (2 s unless said otherwise): `done` then gets
+ * ERR_TIMEOUT, as it does when the connection is lost before the answer. `done` may be NULL and
+ * runs exactly once from the loop, after the status shows what was done. Requests fail with
+ * ERR_UNREACHABLE while not connected, with ERR_LIMIT when too many are under way or the words
+ * do not fit into a frame. */
 
 /* Moves the deadline forward (never back: an earlier one is accepted and ignored) and names the
- * cookie under which it holds. It is the instant at which the guard kills: the caller has subtracted
- * the margin of L3 from the end of the lease. It binds the child of now, or the next one that names
- * the cookie, and ends a lift. ERR_REFUSED: the deadline has passed, or the child runs under another
- * cookie that this connection has not named (L7: adopt with the cookie of the status first; then one
- * may move on to the cookie of a key that was taken anew). */
+ * cookie under which it holds. It is the instant at which the guard kills: the caller has
+ * subtracted the margin of L3 from the end of the lease. It binds the child of now, or the next
+ * one that names the cookie, and ends a lift. ERR_REFUSED: the deadline has passed, or the child
+ * runs under another cookie that this connection has not named (L7: adopt with the cookie of the
+ * status first; then one may move on to the cookie of a key that was taken anew). */
 void guard_deadline(struct guard_client *client, struct mono deadline, struct guard_cookie cookie,
                     guard_done_fn *done, void *arg);
 /* L8 only: takes the deadline away until one is offered again. */

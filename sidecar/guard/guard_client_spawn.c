@@ -138,7 +138,8 @@ enum err_code guard_client_spawn(const struct guard_spawn *spawn, struct err *er
     return ERR_OK;
 }
 
-/* Does the process have the file open? Zombies have nothing open: they can neither write nor fork. */
+/* Does the process have the file open? Zombies have nothing open: they can neither write nor
+ * fork. */
 static bool process_holds(const char *pid, const struct stat *lock)
 {
     char path[LIMIT_PATH];

@@ -22,15 +22,15 @@ struct guard_spawn {
 enum err_code guard_client_ensure(const struct guard_spawn *spawn, struct mono give_up,
                                   struct err *err);
 
-/* Starts a guard detached: a session of its own, no child of ours, a cgroup of its own where that is
- * possible; its log is our standard error. It listens soon after. Never beside one that lives: it
- * takes the socket's name. ERR_SYSTEM: it could not be executed. */
+/* Starts a guard detached: a session of its own, no child of ours, a cgroup of its own where
+ * that is possible; its log is our standard error. It listens soon after. Never beside one that
+ * lives: it takes the socket's name. ERR_SYSTEM: it could not be executed. */
 enum err_code guard_client_spawn(const struct guard_spawn *spawn, struct err *err);
 
-/* G1 after a lost guard: kills everything that holds the lock file open (every process of the tree
- * inherited it, the guard has it too) until nobody does; then the tree is gone. The proof is that the
- * lock can be had. ERR_TIMEOUT at `give_up`: something is left (stopped in the kernel, or on another
- * machine or in another pid namespace); the key must not be released then. */
+/* G1 after a lost guard: kills everything that holds the lock file open (every process of the
+ * tree inherited it, the guard has it too) until nobody does; then the tree is gone. The proof
+ * is that the lock can be had. ERR_TIMEOUT at `give_up`: something is left (stopped in the
+ * kernel, or on another machine or in another pid namespace); the key must not be released then. */
 enum err_code guard_client_kill_tree(const char *lock_path, struct mono give_up, struct err *err);
 
 /* Does anything hold the lock? The same proof without killing. ERR_CONFLICT: yes. */

@@ -1,7 +1,7 @@
 #pragma once
-/* Finds and kills processes by ancestry in /proc. Nothing is allocated and nothing is kept: a pid is
- * looked at and killed in the same breath. A pass can miss what was forked while it ran; callers
- * repeat it until the kernel says that no child is left (G1). */
+/* Finds and kills processes by ancestry in /proc. Nothing is allocated and nothing is kept: a
+ * pid is looked at and killed in the same breath. A pass can miss what was forked while it ran;
+ * callers repeat it until the kernel says that no child is left (G1). */
 
 /* SIGKILL to every descendant of this process. Returns how many were sent; -1 if /proc is of no use
  * here (then, as PID 1, everything that we may signal was). */

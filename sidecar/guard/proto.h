@@ -1,12 +1,13 @@
 #pragma once
-/* What guard and sidecar say to each other: SEQPACKET frames, one message each, in the byte order of
- * the machine that both run on. A frame is a proto_header, a structure of fixed layout by its type,
- * and then 0-terminated strings where the type has some (sidecar/guard/frame.h reads and writes).
+/* What guard and sidecar say to each other: SEQPACKET frames, one message each, in the byte order
+ * of the machine that both run on. A frame is a proto_header, a structure of fixed layout by its
+ * type, and then 0-terminated strings where the type has some (sidecar/guard/frame.h reads and
+ * writes).
  *
- * Every frame carries the protocol version. Each end speaks its own version and the one before: the
- * sidecar greets with its own, the guard answers with the one that is agreed, and all further frames
- * carry that. Within a version a structure may grow at its end only: readers ignore what they do not
- * know. */
+ * Every frame carries the protocol version. Each end speaks its own version and the one before:
+ * the sidecar greets with its own, the guard answers with the one that is agreed, and all
+ * further frames carry that. Within a version a structure may grow at its end only: readers
+ * ignore what they do not know. */
 #include <stdint.h>
 
 #include "base/limits.h"

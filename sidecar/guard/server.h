@@ -30,8 +30,8 @@ struct server {
     char request[PROTO_FRAME_MAX];
 };
 
-/* Unlinks what is at `path` and listens there, for our own user only. `path` is borrowed. False with
- * errno. */
+/* Unlinks what is at `path` and listens there, for our own user only. `path` is borrowed. False
+ * with errno. */
 bool server_open(struct server *server, const char *path, struct mono now);
 /* Closes, and removes the socket. */
 void server_close(struct server *server);

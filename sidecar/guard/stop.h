@@ -1,9 +1,10 @@
 #pragma once
 /* The stop budget (G2): what a guard that was told to stop does next. Pure.
  *
- * It waits for the sidecar to hand over; with no sidecar connected for 2 s, or only min(10 s, half)
- * of the grace left, it stops the child itself: fast, then by force before the grace ends. The guard
- * of etcd waits until Postgres has been handed over, and without a sidecar stops at once. */
+ * It waits for the sidecar to hand over; with no sidecar connected for 2 s, or only min(10 s,
+ * half) of the grace left, it stops the child itself: fast, then by force before the grace ends.
+ * The guard of etcd waits until Postgres has been handed over, and without a sidecar stops at
+ * once. */
 #include <stdbool.h>
 
 #include "base/instant.h"

@@ -3,10 +3,10 @@
  * Reaps everything, starts the sidecar again within 100 ms of its death (10 times a minute, then
  * one time in 5 s), and forwards stop signals.
  *
- * A stop is over when the sidecar has ended (it ends only once it has handed over, and stops its own
- * guards) and nothing of its children is left. Guards whose sidecar was killed are children of ours
- * by then: they are told to stop, and waited for. A sidecar that ends by itself with status 0 was
- * told to stop in another way: that is a stop too. */
+ * A stop is over when the sidecar has ended (it ends only once it has handed over, and stops its
+ * own guards) and nothing of its children is left. Guards whose sidecar was killed are children
+ * of ours by then: they are told to stop, and waited for. A sidecar that ends by itself with
+ * status 0 was told to stop in another way: that is a stop too. */
 #include <stdint.h>
 
 struct supervise_options {

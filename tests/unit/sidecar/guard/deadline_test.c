@@ -153,7 +153,8 @@ START_TEST(child_takes_all_with_it)
 }
 END_TEST
 
-/* Without a child there is nothing to kill: a deadline just ends, and may be set anew or dropped. */
+/* Without a child there is nothing to kill: a deadline just ends, and may be set anew or
+ * dropped. */
 START_TEST(without_a_child)
 {
     struct deadline deadline = { 0 };
