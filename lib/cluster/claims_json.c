@@ -3,17 +3,16 @@
 #include <string.h>
 
 #include "json/json.h"
+#include "json_kind.h"
 
 static bool as_entry(const json_t *pair, struct timeline_entry *ret)
 {
-    if (!json_is_array(pair) || json_array_size(pair) != 2)
-        return false;
-    const json_t *tli = json_array_get(pair, 0);
+    const json_t *tli = json_array_get(pair, 0); /* NULL where pair is no array */
     const json_t *lsn = json_array_get(pair, 1);
-    if (!json_is_integer(tli) || !json_is_integer(lsn))
+    if (json_array_size(pair) != 2 || !is_count(tli) || !is_count(lsn))
         return false;
     json_int_t number = json_integer_value(tli);
-    if (number <= 0 || number > UINT32_MAX || json_integer_value(lsn) < 0)
+    if (number == 0 || number > UINT32_MAX)
         return false;
     ret->tli = (uint32_t)number;
     ret->switch_at = (lsn_t)json_integer_value(lsn);
@@ -36,8 +35,7 @@ static bool in_order(const struct timeline *timeline)
 static enum err_code read_timeline(struct json_reader reader, struct timeline *timeline,
                                    struct err *err)
 {
-    const json_t *history, *pair;
-    size_t i;
+    const json_t *history;
     int64_t tli;
     enum err_code code = json_get_int(reader, "timeline", &tli, err);
     if (code == ERR_OK)
@@ -49,8 +47,8 @@ static enum err_code read_timeline(struct json_reader reader, struct timeline *t
     if (json_array_size(history) > LIMIT_TIMELINES)
         return err_set(err, ERR_LIMIT, "%s: more than %d timelines", reader.name, LIMIT_TIMELINES);
     timeline->tli = (uint32_t)tli;
-    json_array_foreach(history, i, pair) {
-        if (!as_entry(pair, &timeline->entries[timeline->n]))
+    for (size_t i = 0; i < json_array_size(history); i++) {
+        if (!as_entry(json_array_get(history, i), &timeline->entries[i]))
             return err_set(err, ERR_PROTOCOL, "%s: history: not [timeline, lsn]", reader.name);
         timeline->n++;
     }

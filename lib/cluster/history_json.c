@@ -6,6 +6,7 @@
 #include "cluster/history.h"
 #include "cluster/timeline.h"
 #include "json/json.h"
+#include "json_kind.h"
 
 /* The newest are kept when there are too many. */
 static struct history_entry *push(struct history *history)
@@ -41,7 +42,7 @@ static void copy_reason(const char *line, char ret_reason[LIMIT_REASON])
 static bool is_entry(const char *line)
 {
     line += strspn(line, " \t\r");
-    return *line != '\0' && *line != '\n' && *line != '#';
+    return *line != '\n' && *line != '#';
 }
 
 enum err_code history_from_file(uint32_t tli, const char *text, struct history *ret_history,
@@ -107,8 +108,8 @@ static enum err_code read_row(struct history *history, const json_t *row, struct
 {
     const json_t *tli = json_array_get(row, 0);
     const json_t *lsn = json_array_get(row, 1);
-    if (!json_is_integer(tli) || !json_is_integer(lsn) || json_integer_value(tli) <= 0 ||
-        json_integer_value(tli) > UINT32_MAX || json_integer_value(lsn) < 0)
+    if (!is_count(tli) || !is_count(lsn) || json_integer_value(tli) == 0 ||
+        json_integer_value(tli) > UINT32_MAX)
         return err_set(err, ERR_PROTOCOL, "history: not [timeline, lsn, …]");
     struct history_entry *entry = push(history);
     entry->tli = (uint32_t)json_integer_value(tli);
@@ -124,15 +125,13 @@ enum err_code history_from_json(const char *bytes, size_t len, struct history *r
 {
     auto_json json_t *rows = NULL;
     auto_free struct history *history = mem_struct(struct history);
-    const json_t *row;
-    size_t i;
     enum err_code code = json_parse(bytes, len, "history", &rows, err);
-    if (code == ERR_OK && !json_is_array(rows))
+    if (code == ERR_OK && !is_kind(rows, JSON_ARRAY))
         code = err_set(err, ERR_PROTOCOL, "history: not an array");
     if (code != ERR_OK)
         return code;
-    json_array_foreach(rows, i, row) {
-        code = read_row(history, row, err);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        code = read_row(history, json_array_get(rows, i), err);
         if (code != ERR_OK)
             return code;
     }

@@ -2,16 +2,16 @@
 
 #include "cluster/status.h"
 #include "json/json.h"
+#include "json_kind.h"
 
 static void read_slots(const json_t *slots, struct status *status)
 {
-    const char *name;
-    json_t *lsn;
-    json_object_foreach((json_t *)(uintptr_t)slots, name, lsn) {
-        if (status->n_slots == LIMIT_SLOTS || !json_is_integer(lsn) || json_integer_value(lsn) < 0)
+    for (void *pair = first_pair(slots); pair != NULL; pair = next_pair(slots, pair)) {
+        const json_t *lsn = json_object_iter_value(pair);
+        if (status->n_slots == LIMIT_SLOTS || !is_count(lsn))
             continue;
         struct slot_position *slot = &status->slots[status->n_slots];
-        if (!text_copy(slot->name, sizeof(slot->name), name))
+        if (!text_copy(slot->name, sizeof(slot->name), json_object_iter_key(pair)))
             continue;
         slot->lsn = (lsn_t)json_integer_value(lsn);
         status->n_slots++;
@@ -20,10 +20,9 @@ static void read_slots(const json_t *slots, struct status *status)
 
 static void read_retain(const json_t *retain, struct status *status)
 {
-    const json_t *name;
-    size_t i;
-    json_array_foreach(retain, i, name) {
-        if (status->n_retain == LIMIT_SLOTS || !json_is_string(name))
+    for (size_t i = 0; i < json_array_size(retain); i++) {
+        const json_t *name = json_array_get(retain, i);
+        if (status->n_retain == LIMIT_SLOTS || !is_text(name))
             continue;
         if (text_copy(status->retain[status->n_retain], LIMIT_NAME, json_string_value(name)))
             status->n_retain++;
@@ -58,7 +57,7 @@ enum err_code status_from_json(const char *bytes, size_t len, struct status *ret
     enum err_code code = json_parse(bytes, len, "status", &json, err);
     if (code != ERR_OK)
         return code;
-    if (json_is_integer(json) && json_integer_value(json) >= 0)
+    if (is_count(json))
         status.optime = (lsn_t)json_integer_value(json);
     else
         code = read_object(json, &status, err);

@@ -7,24 +7,25 @@
 
 #include "base/clean.h"
 #include "json/json.h"
+#include "json_kind.h"
 
 /* A value as Patroni's clients may have written it. */
 static bool truth(const json_t *value)
 {
-    if (json_is_string(value)) {
+    if (is_text(value)) {
         const char *text = json_string_value(value);
         return strcasecmp(text, "true") == 0 || strcasecmp(text, "on") == 0 ||
                strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0;
     }
-    return json_is_true(value) || (json_is_integer(value) && json_integer_value(value) != 0);
+    return is_kind(value, JSON_TRUE) || (is_kind(value, JSON_INTEGER) && json_integer_value(value) != 0);
 }
 
 static int priority(const json_t *value)
 {
     long long number = 1;
-    if (json_is_integer(value))
+    if (is_kind(value, JSON_INTEGER))
         number = json_integer_value(value);
-    else if (json_is_string(value))
+    else if (is_text(value))
         number = strtoll(json_string_value(value), NULL, 10);
     return number < 0 ? 0 : number > 1000000 ? 1000000 : (int)number;
 }
@@ -35,7 +36,8 @@ static void read_priority(const json_t *object, const char *no_name, const char 
 {
     const json_t *no = json_object_get(object, no_name);
     int said = priority(json_object_get(object, priority_name));
-    *ret_no = no != NULL && !json_is_null(no) ? truth(no) : said <= 0;
+    bool is_said = no != NULL && !is_kind(no, JSON_NULL);
+    *ret_no = is_said ? truth(no) : said <= 0;
     if (*ret_no)
         *ret_priority = 0;
     else
@@ -81,13 +83,12 @@ static enum err_code add_tag(struct tags *tags, const char *name, const json_t *
 enum err_code tags_from_json(const json_t *object, struct tags *ret_tags, struct err *err)
 {
     struct tags tags = tags_default();
-    const char *name;
-    json_t *value;
 
-    if (object != NULL && !json_is_null(object) && !json_is_object(object))
+    if (object != NULL && !is_kind(object, JSON_NULL) && !is_kind(object, JSON_OBJECT))
         return err_set(err, ERR_PROTOCOL, "tags: not an object");
-    /* jansson iterates over its own const too; the cast is its interface. */
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+    for (void *pair = first_pair(object); pair != NULL; pair = next_pair(object, pair)) {
+        const char *name = json_object_iter_key(pair);
+        const json_t *value = json_object_iter_value(pair);
         if (!is_published(object, name, value))
             continue;
         enum err_code code = add_tag(&tags, name, value, err);
@@ -120,7 +121,7 @@ bool tags_match(const struct tags *tags, const char *name, const char *value)
         if (strcmp(tags->all[i].name, name) != 0)
             continue;
         auto_json json_t *own = json_loads(tags->all[i].value, JSON_DECODE_ANY, NULL);
-        if (json_is_string(own))
+        if (is_text(own))
             return strcmp(json_string_value(own), value) == 0;
         return strcmp(tags->all[i].value, value) == 0;
     }

@@ -82,6 +82,8 @@ static const char *const bad_times[] = {
     "1969-12-31T00:00:00Z",
     "2026/01/31T00:00:00Z",
     "2026-01/31T00:00:00Z",
+    "2026-0",
+    "2026-01-3",
 };
 
 START_TEST(iso_refused)
