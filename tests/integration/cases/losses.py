@@ -1,0 +1,138 @@
+"""Witness, volumes, etcd, quorum, everything at once."""
+import signal
+import threading
+
+from lab.cluster import wait_for
+
+from . import case, now, within
+
+
+def witness_lost(context, ttl):
+    cluster = context.up(ttl=ttl)
+    writer = context.load()
+    cluster.move_raft_leader(cluster.leader())
+    began = now()
+    cluster.witness.kill()
+    wait_for("some seconds of writes", lambda: writer.last_ack() > began + 2 * ttl, 3 * ttl + 20, 0.2)
+    gap = writer.gap(began - 1)
+    cluster.witness.recreate(empty=True)
+    wait_for("three voters again", lambda: len(cluster.voters_started()) == 3, 90, 0.5)
+    context.settle()
+    clusters = {cluster.etcd("endpoint", "status", "-w", "fields", node=n).split('"ClusterID"')[1].split()[1]
+                for n in cluster.voters}
+    assert len(clusters) == 1, clusters
+    return within("longest pause between writes", gap, 1.0)
+
+
+@case("witness-lost-ttl3", short=True)
+def witness_lost_3(context):
+    """Witness dead, then back with an empty disk: no failed write, three voters by itself, one cluster."""
+    return witness_lost(context, 3)
+
+
+@case("witness-lost-ttl10")
+def witness_lost_10(context):
+    """The same at ttl 10."""
+    return witness_lost(context, 10)
+
+
+def volume_lost(context, folders, of_primary):
+    cluster = context.up(ttl=3)
+    writer = context.load()
+    primary = cluster.leader()
+    victim = primary if of_primary else next(n for n in cluster.data if n is not primary)
+    victim.kill()
+    for folder in folders:
+        victim.wipe(folder)
+    writer.wait_writes(30)
+    victim.start()
+    wait_for("three voters again", lambda: len(cluster.voters_started()) == 3, 90, 0.5)
+    cluster.wait_sync(120, standby=victim)
+    context.settle()
+    return f"{victim} is back"
+
+
+@case("etcd-data-lost", short=True)
+def etcd_data_lost(context):
+    """The standby's etcd data lost: it joins again as an empty member."""
+    return volume_lost(context, ["etcd"], False)
+
+
+@case("postgres-data-lost", short=True)
+def postgres_data_lost(context):
+    """The primary's Postgres data lost: it clones."""
+    return volume_lost(context, ["pg/data"], True)
+
+
+@case("both-data-lost", short=True)
+def both_lost(context):
+    """A node comes back with an empty volume."""
+    return volume_lost(context, ["pg", "etcd"], True)
+
+
+@case("two-of-three-lost", short=True)
+def two_lost(context):
+    """Standby and witness lost: nothing is acknowledged without quorum; both back: the same cluster goes on."""
+    cluster = context.up(ttl=3)
+    writer = context.load()
+    primary = cluster.leader()
+    standby = next(n for n in cluster.data if n is not primary)
+    standby.kill()
+    cluster.witness.kill()
+    began = now()
+    wait_for("the primary has stepped down", lambda: primary.rest("/primary", timeout=1)[0] != 200, 20)
+    wait_for("two ttl passed", lambda: now() - began > 8, 20, 0.2)
+    last = writer.last_ack()
+    assert last < began + 4.5, f"a commit was acknowledged {last - began:.1f} s after the quorum was lost"
+    standby.start()
+    cluster.witness.start()
+    writer.wait_writes(60)
+    context.settle()
+    return f"last acknowledged {last - began:.1f} s after the loss"
+
+
+def all_stopped(context, how, order):
+    cluster = context.up(ttl=3)
+    writer = context.load()
+    ident = cluster.key("initialize")
+    threads = [threading.Thread(target=how, args=(n,)) for n in cluster.nodes]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for name in order:
+        cluster.node(name).start()
+    writer.wait_writes(120)
+    context.settle()
+    assert cluster.key("initialize") == ident
+    return f"started as {' '.join(order)}"
+
+
+@case("all-killed", short=True)
+def all_killed(context):
+    """All three nodes killed at once and started, witness first."""
+    return all_stopped(context, lambda n: n.kill(), ["w", "n2", "n1"])
+
+
+@case("all-stopped")
+def all_stopped_in_order(context):
+    """All three stopped at once and started, n1 first."""
+    return all_stopped(context, lambda n: n.stop(30), ["n1", "n2", "w"])
+
+
+@case("etcd-stopped-60s", short=True)
+def etcd_stopped(context):
+    """etcd stopped everywhere for 60 s, failsafe off: the primary steps down in time (L2), all comes back by itself."""
+    cluster = context.up(ttl=10)
+    writer = context.load()
+    for node in cluster.nodes:
+        node.signal(r"(^|/)etcd --", signal.SIGSTOP)
+    began = now()
+    wait_for("60 s passed", lambda: now() - began > 60, 80, 0.5)
+    last = writer.last_ack()
+    for node in cluster.nodes:
+        node.signal(r"(^|/)etcd --", signal.SIGCONT)
+    assert last < began + 11, f"writes went on {last - began:.1f} s without etcd"
+    writer.wait_writes(60)
+    context.settle()
+    return f"last commit {last - began:.1f} s after etcd stood still"

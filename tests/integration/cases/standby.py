@@ -1,0 +1,132 @@
+"""The standby and the synchronous set (S2, S5)."""
+import os
+import signal
+
+from lab.cluster import wait_for
+
+from . import case, now, within
+
+
+def standby_of(cluster):
+    primary = cluster.leader()
+    return primary, next(n for n in cluster.data if n.name in cluster.sync_standbys() and n is not primary)
+
+
+@case("standby-stopped", short=True)
+def standby_stopped(context):
+    """Sync standby stopped in order: it leaves /sync first; writes stall for at most a second."""
+    cluster = context.up()
+    writer = context.load()
+    primary, standby = standby_of(cluster)
+    began = now()
+    standby.stop(30)
+    writer.wait_writes(10)
+    gap = writer.gap(began - 1, now())
+    assert cluster.sync_standbys() == [] and cluster.leader() is primary
+    assert "ONE copy" in primary.logs(), "acknowledging with one copy is not in the log"
+    standby.start()
+    context.settle()
+    return within("stall", gap, 1.0)
+
+
+@case("standby-killed", short=True)
+def standby_killed(context):
+    """The standby's postmaster killed: its walsender is closed; writes stall for at most a second."""
+    cluster = context.up()
+    writer = context.load()
+    _, standby = standby_of(cluster)
+    began = now()
+    os.kill(standby.postmaster(), signal.SIGKILL)
+    wait_for("some writes after the kill", lambda: writer.last_ack() > began + 2.5, 20)
+    gap = writer.gap(began - 1)
+    context.settle()
+    return within("stall", gap, 1.0)
+
+
+def standby_silent(context, ttl):
+    cluster = context.up(ttl=ttl)
+    writer = context.load()
+    primary, standby = standby_of(cluster)
+    cluster.move_raft_leader(cluster.witness)
+    began = now()
+    standby.cut()
+    wait_for("writes go on", lambda: writer.last_ack() > began + 1.5, ttl + 20)
+    gap = writer.gap(began - 1)
+    assert cluster.leader() is primary
+    standby.heal()
+    context.settle()
+    return within("stall", gap, ttl + 1 + 0.5)
+
+
+@case("standby-silent-ttl3", short=True)
+def standby_silent_3(context):
+    """The standby's node falls silent: writes stall for ttl + 1 s (and the checkpointer's reload)."""
+    return standby_silent(context, 3)
+
+
+@case("standby-silent-ttl10")
+def standby_silent_10(context):
+    """The same at ttl 10."""
+    return standby_silent(context, 10)
+
+
+@case("standby-lost-strict", short=True)
+def standby_strict(context):
+    """Strict mode: writes block without a standby, and the node says so; they go on when it is back."""
+    cluster = context.up(ttl=3, dcs={"synchronous_mode_strict": True})
+    writer = context.load()
+    primary, standby = standby_of(cluster)
+    standby.stop(30)
+    began = now()
+    wait_for("three ttl passed", lambda: now() - began > 9, 20, 0.2)
+    assert writer.last_ack() < began + 0.5, "a commit was acknowledged with one copy in strict mode"
+    words = primary.rest("/patroni")[1]
+    standby.start()
+    writer.wait_writes(60)
+    context.settle()
+    return str(words.get("pgvigil", {}).get("reason"))[:80]
+
+
+@case("reader-blocks-replay", short=True)
+def reader(context):
+    """A long reading transaction on the standby does not hold up the promotion."""
+    cluster = context.up()
+    writer = context.load()
+    old, standby = standby_of(cluster)
+    old.sql("create table scratch as select generate_series(1, 1000) n")
+    wait_for("the table on the standby", lambda: standby.sql("select count(*) from scratch"), 10)
+    reading = standby.connect(options="-c statement_timeout=0")
+    cursor = reading.cursor()
+    cursor.execute("begin isolation level repeatable read")
+    cursor.execute("select count(*) from scratch")
+    old.sql("drop table scratch")   # conflicts with the reader: replay waits for it
+    began = now()
+    os.kill(old.postmaster(), signal.SIGKILL)
+    cluster.wait_leader(40, other_than=old)
+    writer.wait_writes(40)
+    gap = writer.gap(began - 1)
+    reading.close()
+    context.settle()
+    return within("write gap", gap, 1.0)
+
+
+@case("grow-with-stopped-checkpointer", short=True)
+def grow(context):
+    """S2: with the primary's checkpointer stopped /sync does not grow, whatever pg_stat_replication shows."""
+    cluster = context.up(ttl=3)
+    primary, standby = standby_of(cluster)
+    standby.stop(30)
+    wait_for("/sync names nobody", lambda: cluster.sync_standbys() == [], 10)
+    assert primary.signal(r"postgres: .*checkpointer", signal.SIGSTOP) == 1
+    try:
+        standby.start()
+        wait_for("the standby streams", lambda: primary.sql(
+            "select 1 from pg_stat_replication where application_name = %s", standby.name), 40)
+        began = now()
+        wait_for("a while passed", lambda: now() - began > 6, 10, 0.2)
+        assert cluster.sync_standbys() == [], "grew on a flag that backends do not obey"
+    finally:
+        primary.signal(r"postgres: .*checkpointer", signal.SIGCONT)
+    context.load()
+    context.settle()
+    return "grew only after the checkpointer went on"
