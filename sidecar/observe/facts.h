@@ -12,6 +12,7 @@
 
 /* A row of pg_stat_replication. */
 struct pg_walsender_fact {
+    int pid;
     char usename[LIMIT_NAME];
     char application_name[LIMIT_NAME];
     char client_addr[LIMIT_NAME]; /* "" on a unix socket */
@@ -32,6 +33,8 @@ enum { PG_PENDING_MAX = 16, PG_SLOTS_MAX = LIMIT_SLOTS };
 struct pg_slot_fact {
     char name[LIMIT_NAME];
     bool active;
+    int active_pid; /* 0: nobody */
+    bool physical;
     lsn_t restart_lsn;
 };
 
@@ -43,7 +46,8 @@ struct pg_facts {
     int server_version;         /* 170004; 0: not known */
     int64_t postmaster_start_us; /* microseconds since 1970 UTC; 0: not known */
     bool in_recovery;
-    lsn_t location;             /* primary: flushed */
+    lsn_t location;             /* primary: flushed, perhaps in the middle of a record */
+    lsn_t boundary;             /* primary: the insert position, where a record ends (S7) */
     lsn_t received;             /* standby: written (else received, else replayed) */
     lsn_t replayed;
     int64_t replayed_timestamp_us; /* of the last replayed transaction; 0: none */

@@ -146,20 +146,6 @@ static void add_ssn(struct text *conf, const struct conf_input *input)
     add_setting(conf, "synchronous_standby_names", ssn);
 }
 
-static void add_recovery_conf(struct text *conf, json_t *recovery_conf)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach(recovery_conf, name, value) {
-        if (json_is_string(value))
-            add_setting(conf, name, json_string_value(value));
-        else if (json_is_integer(value))
-            text_addf(conf, "%s = %lld\n", name, (long long)json_integer_value(value));
-        else if (json_is_boolean(value))
-            text_addf(conf, "%s = %s\n", name, json_is_true(value) ? "on" : "off");
-    }
-}
-
 static void add_standby(struct text *conf, const struct conf_input *input)
 {
     static const char *const no_target[] = { "recovery_target", "recovery_target_lsn",
@@ -174,7 +160,6 @@ static void add_standby(struct text *conf, const struct conf_input *input)
                       &conninfo);
     if (role->upstream_host[0] != '\0' && input->settings->use_slots)
         member_slot_name(input->config->name, slot);
-    add_recovery_conf(conf, input->settings->recovery_conf);
     add_setting(conf, "primary_conninfo", text_str(&conninfo));
     add_setting(conf, "primary_slot_name", slot);
     add_setting(conf, "recovery_target_timeline", "latest");

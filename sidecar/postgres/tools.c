@@ -342,7 +342,8 @@ enum err_code tool_verdict(const struct tool_result *result, const char *program
 {
     char words[384];
     if (result->code != ERR_OK)
-        return err_set(err, result->code, "%s: %s", program, result->err->text);
+        return err_set(err, result->code, "%s: %s: %s", program, result->err->text,
+                       last_words(result->output, words, sizeof(words)));
     if (result->exit_code == 0)
         return ERR_OK;
     if (result->exit_code == 127)

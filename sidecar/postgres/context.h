@@ -1,0 +1,110 @@
+#pragma once
+/* struct postgres as its own sources and act/steps_postgres see it. Nobody else includes this. */
+#include "settings/parameters.h"
+#include "sidecar/observe/controldata.h"
+#include "sidecar/observe/datadir.h"
+#include "sidecar/observe/probe.h"
+#include "sidecar/postgres/conf.h"
+#include "sidecar/postgres/place.h"
+#include "sidecar/postgres/postgres.h"
+#include "sidecar/postgres/slots.h"
+#include "sidecar/postgres/tools.h"
+
+/* A look at the directory while no postmaster runs, and once after taking one over. */
+struct look {
+    bool wanted;
+    bool running;
+    unsigned round;           /* tells an answer to an older question */
+    struct source *work;
+    struct tool_call *tool;
+    struct source *timer;     /* looks again while Postgres is down */
+    bool dir_known;
+    struct datadir dir;
+    bool control_known;
+    struct controldata control;
+    struct timeline timeline; /* of the control file's position; tli 0: not known */
+    char trouble[512];        /* why pg_control could not be read; "" */
+};
+
+/* What is known of the postmasters that the guard has started. */
+struct lives {
+    struct mono guard_since;
+    uint64_t child;
+    bool running;        /* as last told */
+    bool answered;       /* this one has answered a query */
+    bool told_to_stop;   /* by us */
+    unsigned failures;   /* in a row */
+};
+
+/* Since when a member's walsender has not been seen. */
+struct absence {
+    char name[LIMIT_NAME];
+    struct mono since;
+};
+
+struct postgres {
+    struct postgres_parts parts;
+    struct place place;
+    bool usable;              /* the place makes sense */
+    struct tools *tools;
+    struct probe *probe;
+    struct slots *slots;
+    struct source *stale;     /* tells the owner, from the loop */
+    struct look look;
+    struct lives lives;
+
+    struct conf_role role;
+    bool role_known;          /* read from the disk, or written by us */
+    struct conf_files wanted; /* as the files should be now */
+    struct source *compare;   /* wanted against the disk */
+    bool compare_again;
+    bool files_differ;
+    bool reload_due;          /* a change may not have reached the server */
+    bool writing;             /* a step writes: do not compare */
+
+    enum ssn_kind ssn_disk;
+    struct names ssn_disk_names;
+
+    enum pg_state state;
+    struct mono state_since;
+    enum member_state activity; /* of a step that works without a postmaster; else UNKNOWN */
+    struct absence absences[LIMIT_MEMBERS];
+    struct pg_facts facts;
+    size_t n_pending;         /* parameters that wait for a restart */
+    struct pg_pending pending[PG_PENDING_MAX];
+    unsigned pending_for;     /* the answer of the probe that they were made from */
+    const struct settings *pending_settings;
+    char trouble[512];        /* of the last step that failed, until something works again */
+    char progress[LIMIT_REASON];
+    int clone_percent;
+};
+
+/* ---- for the steps ---- */
+
+/* Parameters of this node in the given role; the caller frees them. */
+void postgres_parameters(const struct postgres *postgres, bool primary,
+                         struct parameters *ret_parameters);
+/* The files for postgres->role; the caller frees them. */
+void postgres_render(const struct postgres *postgres, struct conf_files *ret_files);
+/* The role has changed, or the files were written: compare again. */
+void postgres_role_changed(struct postgres *postgres);
+/* What the disk has now as SSN. */
+void postgres_note_ssn(struct postgres *postgres);
+void postgres_changed(struct postgres *postgres); /* the view is stale */
+void postgres_set_activity(struct postgres *postgres, enum member_state activity);
+void postgres_set_progress(struct postgres *postgres, const char *line, int percent);
+void postgres_set_trouble(struct postgres *postgres, const char *text);
+void postgres_told_to_stop(struct postgres *postgres);
+
+/* ---- between the sources of struct postgres ---- */
+
+/* postgres_look.c */
+void look_begin(struct postgres *postgres);
+void look_end(struct postgres *postgres);
+void look_again(struct postgres *postgres); /* what is known may be wrong now */
+/* postgres_conf.c */
+void conf_compare(struct postgres *postgres);
+void conf_adopt_disk(struct postgres *postgres); /* the look has read postgresql.conf */
+void conf_follow_role(struct postgres *postgres); /* the probe has seen whether it is a standby */
+/* postgres_facts.c */
+void facts_fill(struct postgres *postgres);

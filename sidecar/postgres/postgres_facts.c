@@ -1,0 +1,127 @@
+/* What people see of the local Postgres. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "settings/option.h"
+#include "sidecar/postgres/context.h"
+
+static enum member_state state_of(const struct postgres *postgres)
+{
+    if (postgres->activity != MEMBER_STATE_UNKNOWN)
+        return postgres->activity;
+    switch (postgres->state) {
+    case PG_UP: return MEMBER_RUNNING;
+    case PG_STARTING: return MEMBER_STARTING;
+    case PG_STOPPING: return MEMBER_STOPPING;
+    case PG_DOWN: break;
+    }
+    if (postgres->lives.failures > 0)
+        return MEMBER_START_FAILED;
+    if (postgres->look.control_known && !controldata_clean(&postgres->look.control) &&
+        postgres->lives.answered)
+        return MEMBER_CRASHED;
+    return MEMBER_STOPPED;
+}
+
+static enum member_role role_of(const struct postgres *postgres, const struct probe_state *probe)
+{
+    const struct look *look = &postgres->look;
+    if (postgres->state == PG_UP)
+        return probe->view.in_recovery ? MEMBER_ROLE_REPLICA : MEMBER_ROLE_PRIMARY;
+    if (postgres->state != PG_DOWN)
+        return postgres->role.standby ? MEMBER_ROLE_REPLICA : MEMBER_ROLE_PRIMARY;
+    if (look->dir_known && look->dir.dir != DATA_DIR_VALID)
+        return MEMBER_ROLE_UNINITIALIZED;
+    return look->control_known && controldata_was_primary(&look->control) ? MEMBER_ROLE_DEMOTED
+                                                                          : MEMBER_ROLE_REPLICA;
+}
+
+/* ---- parameters that wait for a restart ---- */
+
+static bool same_value(const char *a, const char *b)
+{
+    bool truth_a;
+    bool truth_b;
+    char *end_a;
+    char *end_b;
+    long long number_a = strtoll(a, &end_a, 10);
+    long long number_b = strtoll(b, &end_b, 10);
+    if (strcmp(a, b) == 0)
+        return true;
+    if (end_a != a && end_b != b && *end_a == '\0' && *end_b == '\0')
+        return number_a == number_b;
+    return option_parse_bool(a, &truth_a) && option_parse_bool(b, &truth_b) && truth_a == truth_b;
+}
+
+static void add_pending(struct postgres *postgres, const struct probe_setting *setting,
+                        const char *wanted)
+{
+    if (postgres->n_pending == PG_PENDING_MAX)
+        return;
+    struct pg_pending *pending = &postgres->pending[postgres->n_pending++];
+    *pending = (struct pg_pending){ .name = "" };
+    text_copy(pending->name, sizeof(pending->name), setting->name);
+    text_copy(pending->old_value, sizeof(pending->old_value), setting->value);
+    text_copy(pending->new_value, sizeof(pending->new_value), wanted != NULL ? wanted : "");
+}
+
+/* patroni-compat 1.3: "any change of a postmaster-context GUC". What is on the command line is
+ * compared with what the settings want now; for the rest the server tells. */
+static void find_pending(struct postgres *postgres, const struct probe_state *probe)
+{
+    struct parameters parameters = { .n = 0 };
+    if (postgres->pending_for == probe->settings_round &&
+        postgres->pending_settings == postgres->parts.settings)
+        return;
+    postgres->pending_for = probe->settings_round;
+    postgres->pending_settings = postgres->parts.settings;
+    postgres->n_pending = 0;
+    postgres_parameters(postgres, !probe->view.in_recovery, &parameters);
+    for (size_t i = 0; i < probe->n_settings; i++) {
+        const struct probe_setting *setting = &probe->settings[i];
+        const char *wanted = parameters_get(&parameters, setting->name);
+        if (setting->pending || (wanted != NULL && !same_value(setting->value, wanted)))
+            add_pending(postgres, setting, wanted);
+    }
+    parameters_done(&parameters);
+}
+
+static void fill_pending(struct postgres *postgres, const struct probe_state *probe)
+{
+    struct pg_facts *facts = &postgres->facts;
+    facts->n_pending = 0;
+    if (!probe->queryable || probe->settings_round == 0)
+        return;
+    find_pending(postgres, probe);
+    facts->n_pending = postgres->n_pending;
+    memcpy(facts->pending, postgres->pending, sizeof(facts->pending));
+}
+
+static const char *trouble_of(const struct postgres *postgres, const struct probe_state *probe)
+{
+    const struct look *look = &postgres->look;
+    if (postgres->state == PG_DOWN && look->dir_known && look->dir.dir == DATA_DIR_BROKEN)
+        return look->dir.trouble;
+    if (postgres->trouble[0] != '\0')
+        return postgres->trouble;
+    if (postgres->state == PG_DOWN)
+        return look->trouble;
+    return postgres->state == PG_STARTING ? probe->trouble : "";
+}
+
+void facts_fill(struct postgres *postgres)
+{
+    const struct probe_state *probe = probe_state(postgres->probe);
+    struct pg_facts *facts = &postgres->facts;
+    *facts = probe->facts;
+    facts->answered_at = probe->answered_at;
+    facts->queryable = probe->queryable && postgres->state == PG_UP;
+    facts->state = state_of(postgres);
+    facts->role = role_of(postgres, probe);
+    facts->clone_percent = postgres->clone_percent;
+    fill_pending(postgres, probe);
+    text_copy(facts->trouble, sizeof(facts->trouble), trouble_of(postgres, probe));
+    text_copy(facts->progress, sizeof(facts->progress), postgres->progress);
+}
