@@ -54,22 +54,35 @@ const struct lease *lease_keeper_lease(const struct lease_keeper *keeper);
 void lease_keeper_alive(struct lease_keeper *keeper, struct mono now);
 /* G1: the tree may still run and no guard says otherwise: neither renew nor release until false. */
 void lease_keeper_suspend(struct lease_keeper *keeper, bool suspended);
-/* The setting has changed: a lease of the new length is granted; without the key it replaces the
- * former at once, with the key an adopting rewrite moves the key to it. */
+/* The setting has changed: a lease of the new length is granted. With the key in hand only once that
+ * has been released: until then the former length holds. */
 void lease_keeper_set_ttl(struct lease_keeper *keeper, int64_t ttl_ms);
 
 /* --- for the steps --- */
 
-/* The key was created by us under our lease. A renewal begins at once. */
-void lease_keeper_took(struct lease_keeper *keeper, int64_t revision);
-/* The key of a former process of this name was rewritten under its lease (L7). held_until: the
- * guard's deadline + margin, its word that this lease was held until then. */
-void lease_keeper_adopted(struct lease_keeper *keeper, int64_t lease_id, int64_t create_revision,
-                          int64_t revision, struct mono guard_deadline);
+/* The key was created by us at `revision` under this lease. A renewal begins at once. False: it is not
+ * our lease any more. */
+bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id, int64_t revision);
+/* The key was rewritten under the lease that it had (L7): that of a former process of this name, whose
+ * Postgres runs under the guard's deadline, or our own after its renewal came too late. */
+struct lease_adoption {
+    int64_t lease_id;
+    int64_t create_revision;
+    int64_t mod_revision;       /* of the rewriting */
+    struct mono guard_deadline; /* the guard's word that the lease was held until a bit later;
+                                   MONO_NEVER: nothing of Postgres runs, the holding begins anew */
+};
+void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adoption *adoption);
 /* Before a release is sent (L7): nothing is held from here on, whatever the reply. */
 void lease_keeper_let_go(struct lease_keeper *keeper);
-/* The lease was revoked or is not wanted any more: forgotten, another one is granted. */
+/* The lease was revoked, or it is not known what lies under it: forgotten, not renewed any more, and
+ * another one is granted. */
 void lease_keeper_forget(struct lease_keeper *keeper);
+/* As forget, and it is revoked (nobody waits for the answer). Nothing of Postgres may run as primary:
+ * what lies under the lease goes with it. */
+void lease_keeper_give_up(struct lease_keeper *keeper);
+/* A write said that this lease does not exist. */
+void lease_keeper_missed(struct lease_keeper *keeper, int64_t lease_id);
 
 /* What metrics and people want to know. */
 struct lease_keeper_stats {

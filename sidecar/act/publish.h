@@ -18,8 +18,6 @@
 
 struct publish;
 
-typedef void publish_done_fn(void *arg, enum err_code code, const struct err *err);
-
 struct publish_spec {
     struct loop *loop;
     struct etcd *etcd;
@@ -47,6 +45,9 @@ void publish_witness(struct publish *publish, const char *json);
  * LIMIT_EVENTS of them. */
 void publish_event(struct publish *publish, const char *kind, const char *text);
 
-/* `done` is called once the member key as last handed over lies in the store (ASK_OUT). NULL as
- * function forgets a former call. */
-void publish_when_written(struct publish *publish, publish_done_fn *done, void *arg);
+/* S5: the member key says `nosync` from now on (until false), whatever its tags are. */
+void publish_ask_out(struct publish *publish, bool ask);
+bool publish_asks_out(const struct publish *publish);
+/* `done` is called from the loop once the member key as it should be lies in the store (ASK_OUT). NULL
+ * as function forgets a former call. One at a time. */
+void publish_when_written(struct publish *publish, loop_fn *done, void *arg);

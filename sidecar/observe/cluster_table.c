@@ -51,6 +51,12 @@ struct cluster_entry *cluster_table_find(const struct cluster_table *table, cons
     return entry != NULL && entry->value != NULL ? entry : NULL;
 }
 
+int64_t cluster_table_revision(const struct cluster_table *table, const char *name)
+{
+    const struct cluster_entry *entry = find_any(table, name);
+    return entry != NULL ? entry->mod_revision : 0;
+}
+
 struct cluster_entry *cluster_table_next(const struct cluster_table *table, const char *prefix,
                                          const char *after)
 {
@@ -86,26 +92,26 @@ static struct cluster_entry *insert(struct cluster_table *table, const char *nam
     return &table->entries[at];
 }
 
-bool cluster_table_put(struct cluster_table *table, const struct cluster_entry *entry)
+bool cluster_table_put(struct cluster_table *table, const struct cluster_key *key)
 {
-    struct cluster_entry *own = find_any(table, entry->name);
-    if (own == NULL)
-        own = insert(table, entry->name);
-    if (own == NULL)
+    struct cluster_entry *entry = find_any(table, key->name);
+    if (entry == NULL)
+        entry = insert(table, key->name);
+    if (entry == NULL)
         return false;
-    own->confirmed = true;
-    if (own->mod_revision >= entry->mod_revision)
+    entry->confirmed = true;
+    if (entry->mod_revision >= key->mod_revision)
         return false;
-    int64_t create = entry->create_revision;
+    int64_t create = key->create_revision;
     if (create == 0)
-        create = own->value != NULL ? own->create_revision : entry->mod_revision;
-    free(own->value);
-    own->value = mem_strndup(entry->value, entry->len);
-    own->len = entry->len;
-    own->create_revision = create;
-    own->mod_revision = entry->mod_revision;
-    own->lease = entry->lease;
-    own->complained = false;
+        create = entry->value != NULL ? entry->create_revision : key->mod_revision;
+    free(entry->value);
+    entry->value = mem_strndup(key->value, key->len);
+    entry->len = key->len;
+    entry->create_revision = create;
+    entry->mod_revision = key->mod_revision;
+    entry->lease = key->lease;
+    entry->complained = false;
     return true;
 }
 

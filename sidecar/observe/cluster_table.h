@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sidecar/cluster.h"
+
 struct cluster_entry {
     char *name;  /* without the prefix */
     char *value; /* 0-terminated; NULL: deleted at mod_revision */
@@ -27,13 +29,15 @@ void cluster_table_done(struct cluster_table *table);
 
 /* NULL when it is not there (never heard of, or deleted). Borrowed until the next change. */
 struct cluster_entry *cluster_table_find(const struct cluster_table *table, const char *name);
+/* When it was last heard of, also as deleted; 0: never. */
+int64_t cluster_table_revision(const struct cluster_table *table, const char *name);
 /* The first existing entry whose name begins with `prefix` and is greater than `after`. */
 struct cluster_entry *cluster_table_next(const struct cluster_table *table, const char *prefix,
                                          const char *after);
 
 /* A key as of a revision. create_revision 0: not said; kept where the key exists, else `mod_revision`.
  * True: this was news. False as well when the table is full (LIMIT_KEYS): see cluster_table_full. */
-bool cluster_table_put(struct cluster_table *table, const struct cluster_entry *entry);
+bool cluster_table_put(struct cluster_table *table, const struct cluster_key *key);
 bool cluster_table_delete(struct cluster_table *table, const char *name, int64_t revision);
 bool cluster_table_full(const struct cluster_table *table);
 

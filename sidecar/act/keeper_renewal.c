@@ -1,0 +1,139 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "sidecar/act/keeper_internal.h"
+
+#define KEY_CONFIRMED "pgvigil/confirmed"
+
+static struct text full_key(const struct lease_keeper *keeper, const char *name)
+{
+    struct text key = text_new(LIMIT_PATH);
+    text_add(&key, cluster_prefix(keeper->spec.cluster));
+    text_add(&key, name);
+    return key;
+}
+
+static void add_compare(struct lease_keeper *keeper, struct etcd_txn *txn, const char *name,
+                        enum etcd_target target, int64_t number)
+{
+    auto_text struct text key = full_key(keeper, name);
+    etcd_txn_compare(txn, text_str(&key), target, ETCD_EQUAL, number);
+}
+
+/* S7: "with each renewal the leader publishes the lowest flush position confirmed by /sync, in a
+ * transaction that compares /sync's mod_revision". The key's own revision is compared as well, so that
+ * a transaction that arrives late takes nothing back. */
+static struct etcd_txn *confirm_txn(struct lease_keeper *keeper, const char *value,
+                                    int64_t sync_revision)
+{
+    struct cluster_key present;
+    bool exists = cluster_get(keeper->spec.cluster, KEY_CONFIRMED, &present);
+    struct etcd_txn *txn = etcd_txn_new();
+    add_compare(keeper, txn, "leader", ETCD_CREATE_REVISION, keeper->lease.create_revision);
+    add_compare(keeper, txn, "leader", ETCD_LEASE, keeper->lease.id);
+    add_compare(keeper, txn, "sync", ETCD_MOD_REVISION, sync_revision);
+    add_compare(keeper, txn, KEY_CONFIRMED, ETCD_MOD_REVISION, exists ? present.mod_revision : 0);
+    auto_text struct text key = full_key(keeper, KEY_CONFIRMED);
+    etcd_txn_put(
+        txn, ETCD_THEN,
+        &(struct etcd_put){ .key = text_str(&key), .value = value, .value_len = strlen(value) });
+    struct etcd_range leader = { .key = keeper->leader_key };
+    etcd_txn_range(txn, ETCD_THEN, &leader);
+    etcd_txn_range(txn, ETCD_ELSE, &leader);
+    return txn;
+}
+
+struct etcd_txn *keeper_confirm_txn(struct lease_keeper *keeper, struct sequence *sequence)
+{
+    free(take(sequence->confirmed));
+    if (!keeper->lease.owns_key || keeper->spec.confirmed == NULL)
+        return NULL;
+    auto_text struct text value = text_new(LIMIT_FILE);
+    int64_t sync_revision = 0;
+    if (!keeper->spec.confirmed(keeper->spec.arg, &value, &sync_revision) || value.overflow)
+        return NULL;
+    const char *present = cluster_value(keeper->spec.cluster, KEY_CONFIRMED);
+    if (present != NULL && strcmp(present, text_str(&value)) == 0)
+        return NULL;
+    sequence->confirmed = text_take(&value);
+    return confirm_txn(keeper, sequence->confirmed, sync_revision);
+}
+
+/* Part 3: "Elections more often than the ttl postpone expiry without limit: that raises an alarm." */
+static void note_term(struct lease_keeper *keeper, uint64_t term)
+{
+    if (term <= keeper->term)
+        return;
+    bool first = keeper->term == 0;
+    keeper->term = term;
+    if (first)
+        return;
+    struct mono now = clock_mono();
+    keeper->stats.elections++;
+    if (keeper->last_election_at.ms != INT64_MAX &&
+        mono_diff(now, keeper->last_election_at) < keeper->spec.ttl_ms) {
+        keeper->stats.elections_too_fast++;
+        log_warn("lease: etcd elected a raft leader twice within the ttl -> leases of lost nodes "
+                 "end later, failover takes longer term=%" PRIu64,
+                 term);
+    }
+    keeper->last_election_at = now;
+}
+
+/* The answer is linearizable: what it says of the key is news to the table as well. */
+static void tell_cluster(const struct lease_keeper *keeper, const struct sequence *sequence,
+                         const struct etcd_renewal_result *result)
+{
+    struct cluster *cluster = keeper->spec.cluster;
+    cluster_heard(cluster, sequence->began, result->revision, result->term_read);
+    if (result->key_exists)
+        cluster_saw(cluster, &(struct cluster_key){
+                                 .name = "leader",
+                                 .value = result->key_value,
+                                 .len = strlen(result->key_value),
+                                 .create_revision = result->key_create_revision,
+                                 .mod_revision = result->key_mod_revision,
+                                 .lease = result->key_lease,
+                             });
+    else
+        cluster_saw_none(cluster, "leader", result->revision);
+    if (sequence->confirmed != NULL && result->txn_succeeded)
+        cluster_saw(cluster, &(struct cluster_key){ .name = KEY_CONFIRMED,
+                                                    .value = sequence->confirmed,
+                                                    .len = strlen(sequence->confirmed),
+                                                    .mod_revision = result->revision });
+}
+
+void keeper_on_renewal(void *arg, const struct etcd_renewal_result *result)
+{
+    struct sequence *sequence = arg;
+    struct lease_keeper *keeper = sequence->keeper;
+    struct lease_renewal renewal = {
+        .complete = result->complete,
+        .sent = result->sent,
+        .term_before = result->term_before,
+        .term_keepalive = result->term_keepalive,
+        .term_read = result->term_read,
+        .keepalive_ttl_s = result->keepalive_ttl_s,
+        .key_exists = result->key_exists,
+        .key_lease = result->key_lease,
+        .key_create_revision = result->key_create_revision,
+        .key_mod_revision = result->key_mod_revision,
+    };
+    keeper->known[sequence->endpoint] = (struct endpoint_word){ 0 };
+    if (result->complete) {
+        keeper->known[sequence->endpoint] =
+            (struct endpoint_word){ .member_id = result->member_id, .term = result->term_read };
+        note_term(keeper, result->term_read);
+        tell_cluster(keeper, sequence, result);
+    } else {
+        log_debug("lease: renewal on endpoint %d: %s", sequence->endpoint, result->outcome.error);
+    }
+    sequence->renewal = etcd_renewal_free(sequence->renewal); /* `result` is gone with it */
+    keeper_apply(keeper, sequence, &renewal);
+}

@@ -1,0 +1,254 @@
+/* What the cluster tells others: the store's part of the view, single keys, and the question whether
+ * a holder's lease still lives. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "etcd/lease.h"
+#include "sidecar/cluster.h"
+#include "sidecar/observe/cluster_internal.h"
+
+enum {
+    QUESTION_MS = 500,          /* L7: between two questions about a holder's lease */
+    SCHEDULE_WINDOW_MS = 30000, /* how late a scheduled switchover may still begin */
+};
+
+/* --- what was heard --- */
+
+void cluster_word(struct cluster *cluster, const struct etcd_header *header)
+{
+    cluster->word_at = clock_mono();
+    cluster->last_seen = clock_wall();
+    if (cluster->id == 0)
+        cluster->id = header->cluster_id;
+    if (header->revision > cluster->revision)
+        cluster->revision = header->revision;
+}
+
+void cluster_heard(struct cluster *cluster, struct mono sent, int64_t revision, uint64_t term)
+{
+    if (!cluster->heard_once || mono_before(cluster->heard, sent))
+        cluster->heard = sent;
+    cluster->heard_once = true;
+    cluster->word_at = clock_mono();
+    cluster->last_seen = clock_wall();
+    if (revision > cluster->revision)
+        cluster->revision = revision;
+    if (term > cluster->term)
+        cluster->term = term;
+}
+
+void cluster_saw(struct cluster *cluster, const struct cluster_key *key)
+{
+    if (key->mod_revision > cluster->revision)
+        cluster->revision = key->mod_revision;
+    if (cluster_table_put(&cluster->table, key))
+        cluster_table_changed(cluster);
+}
+
+void cluster_saw_none(struct cluster *cluster, const char *name, int64_t revision)
+{
+    if (revision > cluster->revision)
+        cluster->revision = revision;
+    if (cluster_table_delete(&cluster->table, name, revision))
+        cluster_table_changed(cluster);
+}
+
+/* --- what changes mean --- */
+
+/* The revision at which the leader key vanished, or, where nobody saw it, one that is not earlier: a
+ * wish counts as written after the loss only if it surely was (design part 4). */
+static int64_t vanished_at(struct cluster *cluster)
+{
+    int64_t revision = cluster_table_revision(&cluster->table, "leader");
+    if (revision == 0 && cluster->words.view.holder.released)
+        revision = cluster->words.view.holder.mod_revision;
+    return revision != 0 ? revision : cluster->revision;
+}
+
+static void note_leader(struct cluster *cluster)
+{
+    bool there = cluster->words.view.leader_exists;
+    if (there)
+        cluster->leader_lost_revision = 0;
+    else if (cluster->leader_lost_revision == 0 && cluster->loaded)
+        cluster->leader_lost_revision = vanished_at(cluster);
+    if (cluster->leader_there && !there)
+        cluster->leader_lost_at = clock_mono();
+    cluster->leader_there = there;
+}
+
+static void note_sync(struct cluster *cluster)
+{
+    int64_t buried = cluster_table_revision(&cluster->table, "sync");
+    if (cluster->words.view.sync.exists)
+        cluster->sync_absent_revision = 0;
+    else if (cluster->sync_absent_revision == 0)
+        cluster->sync_absent_revision = buried != 0 ? buried : cluster->revision;
+}
+
+static void note_failover(struct cluster *cluster)
+{
+    int64_t revision = cluster->words.view.failover.mod_revision;
+    if (revision != cluster->failover_revision)
+        cluster->failover_seen_at = clock_mono();
+    cluster->failover_revision = revision;
+}
+
+void cluster_table_changed(struct cluster *cluster)
+{
+    cluster_view_read(&cluster->table, cluster->self, &cluster->words);
+    note_leader(cluster);
+    note_sync(cluster);
+    note_failover(cluster);
+    source_trigger(cluster->changed);
+}
+
+/* --- the holder's lease (L7) --- */
+
+static void on_question(void *arg, const struct etcd_lease_result *result)
+{
+    struct cluster *cluster = arg;
+    cluster->question = etcd_call_free(cluster->question);
+    bool gone = result->outcome.code == ERR_OK && result->ttl_s < 0;
+    /* A member of an older term may never have heard of this lease. The grant lies before the record,
+     * so that who has applied the record knows the lease if it lives. */
+    bool knows = result->outcome.header.raft_term >= cluster->term &&
+                 result->outcome.header.revision >= cluster->asked_revision;
+    if (gone && knows) {
+        cluster->gone_lease = cluster->asked_lease;
+        log_info("store: lease %llx of the former holder is gone -> the key may be taken",
+                 (unsigned long long)cluster->asked_lease);
+        source_trigger(cluster->changed);
+    } else {
+        source_arm_in(cluster->question_timer, QUESTION_MS);
+    }
+}
+
+static void ask_for_holder(struct cluster *cluster, struct mono now)
+{
+    const struct store_view *view = &cluster->words.view;
+    if (view->leader_exists || !view->holder.exists || view->holder.released ||
+        view->holder.lease_id == cluster->gone_lease || cluster->question != NULL)
+        return;
+    bool same = cluster->asked_lease == view->holder.lease_id;
+    if (same && mono_diff(now, cluster->asked_at) < QUESTION_MS)
+        return;
+    cluster->asked_at = now;
+    cluster->asked_lease = view->holder.lease_id;
+    cluster->asked_revision = view->holder.mod_revision;
+    struct etcd_how how = { .timeout_ms = cluster->spec.ttl_ms / 4, .endpoint = ETCD_ANY };
+    cluster->question = etcd_lease_time_to_live(cluster->spec.etcd, view->holder.lease_id, how,
+                                                on_question, cluster);
+}
+
+/* --- the view --- */
+
+static bool same_cluster(const struct cluster *cluster)
+{
+    if (!cluster->loaded)
+        return false;
+    if (cluster->spec.remember == NULL)
+        return true;
+    const struct sync_state *sync = &cluster->words.view.sync;
+    int64_t revision = sync->exists ? sync->mod_revision : cluster->sync_absent_revision;
+    return cluster->spec.remember(cluster->spec.arg, cluster->id, revision) == CLUSTER_SAME;
+}
+
+static bool is_due(const struct failover *failover)
+{
+    if (!failover->scheduled)
+        return true;
+    int64_t late_ms = clock_wall().ms - failover->scheduled_at.ms;
+    return late_ms >= 0 && late_ms < SCHEDULE_WINDOW_MS;
+}
+
+static void fill_failover(const struct cluster *cluster, struct mono now,
+                          struct failover_request *request)
+{
+    if (!request->exists)
+        return;
+    request->due = is_due(&cluster->words.failover);
+    request->age_ms = mono_diff(now, cluster->failover_seen_at);
+    request->after_leader_loss = !cluster->words.view.leader_exists &&
+                                 cluster->leader_lost_revision != 0 &&
+                                 request->mod_revision > cluster->leader_lost_revision;
+}
+
+void cluster_fill(struct cluster *cluster, struct mono now, struct store_view *ret_view)
+{
+    *ret_view = cluster->words.view;
+    ret_view->loaded = cluster->loaded;
+    ret_view->reachable =
+        cluster->heard_once && mono_diff(now, cluster->heard) <= cluster->spec.ttl_ms / 2;
+    ret_view->same_cluster = same_cluster(cluster);
+    ret_view->age_ms = mono_diff(now, cluster->word_at);
+    ret_view->leader_lost_at = cluster->leader_lost_at;
+    fill_failover(cluster, now, &ret_view->failover);
+    if (ret_view->loaded)
+        ask_for_holder(cluster, now);
+    ret_view->holder.lease_gone = ret_view->holder.exists && cluster->gone_lease != 0 &&
+                                  ret_view->holder.lease_id == cluster->gone_lease;
+}
+
+/* --- single keys --- */
+
+static struct cluster_key key_of(const struct cluster_entry *entry)
+{
+    return (struct cluster_key){
+        .name = entry->name,
+        .value = entry->value,
+        .len = entry->len,
+        .create_revision = entry->create_revision,
+        .mod_revision = entry->mod_revision,
+        .lease = entry->lease,
+    };
+}
+
+bool cluster_get(const struct cluster *cluster, const char *name, struct cluster_key *ret_key)
+{
+    const struct cluster_entry *entry = cluster_table_find(&cluster->table, name);
+    if (entry == NULL)
+        return false;
+    *ret_key = key_of(entry);
+    return true;
+}
+
+const char *cluster_value(const struct cluster *cluster, const char *name)
+{
+    const struct cluster_entry *entry = cluster_table_find(&cluster->table, name);
+    return entry != NULL ? entry->value : NULL;
+}
+
+bool cluster_next(const struct cluster *cluster, const char *prefix, const char *after,
+                  struct cluster_key *ret_key)
+{
+    const struct cluster_entry *entry = cluster_table_next(&cluster->table, prefix, after);
+    if (entry == NULL)
+        return false;
+    *ret_key = key_of(entry);
+    return true;
+}
+
+const char *cluster_prefix(const struct cluster *cluster)
+{
+    return cluster->prefix;
+}
+
+const char *cluster_self(const struct cluster *cluster)
+{
+    return cluster->self;
+}
+
+int64_t cluster_revision(const struct cluster *cluster)
+{
+    return cluster->revision;
+}
+
+uint64_t cluster_id(const struct cluster *cluster)
+{
+    return cluster->id;
+}
+
+struct wall cluster_last_seen(const struct cluster *cluster)
+{
+    return cluster->last_seen;
+}
