@@ -80,7 +80,7 @@ static int run(const struct arguments *args)
     struct config *config;
     struct err err;
     struct text warnings = text_new(LIMIT_LOG_LINE);
-    if (config_load(args->file, args->witness, true, &config, &warnings, &err) != ERR_OK) {
+    if (config_load(args->file, args->witness, false, &config, &warnings, &err) != ERR_OK) {
         fprintf(stderr, "pgvigil-sidecar: %s\n", err.text);
         text_done(&warnings);
         return EXIT_FAILURE;

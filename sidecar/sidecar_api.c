@@ -26,6 +26,156 @@ static const struct api_state *newest(void *arg)
     return &sidecar->snapshot->state;
 }
 
+/* --- orders --- */
+
+/* S6: a person has looked at the store that is there and trusts it. */
+static void accept_store(void *arg, const struct api_order *order, struct api_pending *pending)
+{
+    struct sidecar *sidecar = arg;
+    (void)order;
+    sidecar->remembrance.accepted = true;
+    log_warn("accept: a person accepts the etcd that is there, id and revision -> this node may lead "
+             "again");
+    api_pending_reply(pending, 200, "accepted");
+    sidecar_urgent(sidecar);
+}
+
+static void reload_everything(void *arg)
+{
+    sidecar_reload(arg);
+}
+
+static void new_controls(struct sidecar *sidecar)
+{
+    sidecar->control_store = control_store_new(&(struct control_store_spec){
+        .loop = sidecar->loop,
+        .etcd = sidecar->etcd,
+        .cluster = sidecar->cluster,
+        .http = sidecar->http,
+        .tls = sidecar->peer_tls,
+        .config = sidecar->config,
+        .state = newest,
+        .state_arg = sidecar,
+        .changed = sidecar_urgent,
+        .arg = sidecar,
+    });
+    control_store_install(sidecar->control_store, &sidecar->control);
+    if (sidecar->etcd_member != NULL)
+        etcd_member_install(sidecar->etcd_member, &sidecar->control);
+    if (sidecar->options.witness)
+        return;
+    sidecar->control_local = control_local_new(&(struct control_local_spec){
+        .loop = sidecar->loop,
+        .orders = &sidecar->orders,
+        .state = newest,
+        .state_arg = sidecar,
+        .changed = sidecar_urgent,
+        .reload = reload_everything,
+        .arg = sidecar,
+    });
+    control_local_install(sidecar->control_local, &sidecar->control);
+    sidecar->control.ops[API_ACCEPT] = (struct api_op){ accept_store, sidecar };
+}
+
+/* --- the server --- */
+
+struct listen_address {
+    char host[LIMIT_URL];
+    int port;
+};
+
+/* "host:port", "[::]:port", "*:port". */
+static enum err_code parse_listen(const char *listen, struct listen_address *ret, struct err *err)
+{
+    const char *colon = strrchr(listen, ':');
+    char *end = NULL;
+    long port = colon != NULL ? strtol(colon + 1, &end, 10) : 0;
+    if (colon == NULL || end == colon + 1 || *end != '\0' || port < 1 || port > 65535 ||
+        (size_t)(colon - listen) >= sizeof(ret->host))
+        return err_set(err, ERR_INVALID, "restapi.listen: expected host:port, not \"%s\"", listen);
+    size_t len = (size_t)(colon - listen);
+    memcpy(ret->host, listen, len);
+    ret->host[len] = '\0';
+    if (len > 1 && listen[0] == '[' && listen[len - 1] == ']') {
+        memmove(ret->host, ret->host + 1, len - 2);
+        ret->host[len - 2] = '\0';
+    }
+    ret->port = (int)port;
+    return ERR_OK;
+}
+
+static struct api_settings api_settings_of(const struct config *config,
+                                           const struct listen_address *at)
+{
+    const struct config_restapi *rest = &config->restapi;
+    return (struct api_settings){
+        .host = at->host,
+        .port = at->port,
+        .certfile = rest->certfile,
+        .keyfile = rest->keyfile,
+        .keyfile_password = rest->keyfile_password,
+        .cafile = rest->cafile,
+        .ciphers = rest->ciphers,
+        .verify_client = rest->verify_client == CONFIG_VERIFY_REQUIRED   ? API_VERIFY_REQUIRED
+                         : rest->verify_client == CONFIG_VERIFY_OPTIONAL ? API_VERIFY_OPTIONAL
+                                                                         : API_VERIFY_NONE,
+        .username = rest->username,
+        .password = rest->password,
+        .n_allowlist = rest->allowlist.n,
+        .allowlist = (const char *const *)rest->allowlist.item,
+        .allowlist_include_members = rest->allowlist_include_members,
+    };
+}
+
+enum err_code sidecar_api_new(struct sidecar *sidecar, struct err *err)
+{
+    sidecar->snapshot = mem_struct(struct api_snapshot);
+    sidecar->views = view_ring_new();
+    struct api_state *state = &sidecar->snapshot->state;
+    state->scope = sidecar->config->scope;
+    state->name = sidecar->config->name;
+    state->witness = sidecar->options.witness;
+    state->rule_counts = sidecar->rule_counts;
+    state->views = sidecar->views;
+    state->lease = lease_keeper_lease(sidecar->keeper);
+    while (decide_rule_name(state->n_rules) != NULL)
+        state->n_rules++;
+    new_controls(sidecar);
+    struct listen_address at;
+    enum err_code code = parse_listen(sidecar->config->restapi.listen, &at, err);
+    if (code != ERR_OK)
+        return code;
+    const struct api_server_spec spec = {
+        .loop = sidecar->loop,
+        .settings = api_settings_of(sidecar->config, &at),
+        .state = newest,
+        .state_arg = sidecar,
+        .control = &sidecar->control,
+    };
+    return api_server_new(&spec, &sidecar->server, err);
+}
+
+enum err_code sidecar_api_reload(struct sidecar *sidecar, struct err *err)
+{
+    struct listen_address at;
+    enum err_code code = parse_listen(sidecar->config->restapi.listen, &at, err);
+    if (code != ERR_OK)
+        return code;
+    const struct api_settings settings = api_settings_of(sidecar->config, &at);
+    return api_server_reload(sidecar->server, &settings, err);
+}
+
+void sidecar_api_free(struct sidecar *sidecar)
+{
+    control_local_free(sidecar->control_local);
+    control_store_free(sidecar->control_store);
+    api_server_free(sidecar->server);
+    view_ring_free(sidecar->views);
+    free(sidecar->snapshot);
+}
+
+/* --- the snapshot --- */
+
 static size_t fill_keys(const struct sidecar *sidecar, const char *prefix, struct api_key *keys,
                         size_t max)
 {
@@ -132,6 +282,9 @@ void sidecar_api_fill(struct sidecar *sidecar)
     struct api_state *state = &shot->state;
     state->view = sidecar->view;
     state->decision = &sidecar->decision;
+    view_ring_add(sidecar->views, sidecar->view, &sidecar->decision);
+    if (sidecar->control_local != NULL)
+        state->scheduled_restart = control_local_scheduled(sidecar->control_local);
     state->lease = lease_keeper_lease(sidecar->keeper);
     fill_store(sidecar, shot);
     if (sidecar->postgres != NULL)

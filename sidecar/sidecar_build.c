@@ -252,6 +252,7 @@ struct sidecar *sidecar_free(struct sidecar *sidecar)
     state_file_free(sidecar->remembrance.file);
     settings_free(sidecar->settings);
     config_free(sidecar->config);
+    config_free(sidecar->former_config);
     free(sidecar->view);
     free(sidecar);
     return NULL;

@@ -10,8 +10,11 @@
 #include "sidecar/act/runner.h"
 #include "sidecar/act/steps_postgres.h"
 #include "sidecar/act/steps_store.h"
+#include "sidecar/api/control_local.h"
+#include "sidecar/api/control_store.h"
 #include "sidecar/api/server.h"
 #include "sidecar/cluster.h"
+#include "sidecar/control.h"
 #include "sidecar/core/decide.h"
 #include "sidecar/etcd_member/etcd_member.h"
 #include "sidecar/guard/guard_client.h"
@@ -19,6 +22,7 @@
 #include "sidecar/postgres/postgres.h"
 #include "sidecar/postgres/state_file.h"
 #include "sidecar/sidecar.h"
+#include "sidecar/view_json.h"
 
 enum {
     SIDECAR_PACE_MS = 20,    /* the cycle at most so often, unless something ended */
@@ -59,6 +63,7 @@ struct sidecar {
     struct loop *loop;
     struct sidecar_options options;
     struct config *config;
+    struct config *former_config; /* of the start, once reloaded: parts borrow from it */
     struct settings *settings;
     int64_t settings_revision; /* mod_revision of `config` that they were made from; 0: defaults */
     struct tags tags;
@@ -78,8 +83,11 @@ struct sidecar {
     struct runner *runner;
     struct peers *peers;
     struct etcd_member *etcd_member;
-    struct api_control *control;
+    struct api_control control;
+    struct control_store *control_store;
+    struct control_local *control_local;
     struct api_server *server;
+    struct view_ring *views;
 
     struct remembrance remembrance;
     struct boundaries boundaries;
@@ -129,6 +137,7 @@ void sidecar_publish(struct sidecar *sidecar);
 
 /* sidecar_api.c */
 enum err_code sidecar_api_new(struct sidecar *sidecar, struct err *err);
+enum err_code sidecar_api_reload(struct sidecar *sidecar, struct err *err);
 void sidecar_api_free(struct sidecar *sidecar);
 void sidecar_api_fill(struct sidecar *sidecar);
 

@@ -9,7 +9,7 @@
 #include "http/http.h"
 #include "loop/loop.h"
 #include "settings/config.h"
-#include "sidecar/api/control.h"
+#include "sidecar/control.h"
 
 struct etcd_member;
 

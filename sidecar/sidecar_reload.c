@@ -1,0 +1,83 @@
+/* SIGHUP and POST /reload: the local configuration is read again, certificates with it. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clean.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cluster/tags_json.h"
+#include "json/json.h"
+#include "sidecar/sidecar_internal.h"
+
+/* What is built into the parts at their start cannot change under them. */
+static bool needs_restart(const struct config *former, const struct config *config)
+{
+    return json_equal(option_get(former->tree, "pgvigil"), option_get(config->tree, "pgvigil")) == 0 ||
+           json_equal(option_get(former->tree, "etcd3"), option_get(config->tree, "etcd3")) == 0;
+}
+
+static void use_config(struct sidecar *sidecar, struct config *config)
+{
+    struct config *former = sidecar->config;
+    struct tags tags;
+    struct err err;
+    if (tags_from_json(config->tags, &tags, &err) == ERR_OK)
+        sidecar->tags = tags;
+    else
+        log_error("reload: %s -> keeping the former tags", err.text);
+    sidecar->config = config;
+    if (sidecar->postgres != NULL)
+        postgres_config_changed(sidecar->postgres, config);
+    control_store_set_config(sidecar->control_store, config, sidecar->peer_tls);
+    if (sidecar_api_reload(sidecar, &err) != ERR_OK)
+        log_error("reload: %s -> REST keeps its former settings", err.text);
+    sidecar->settings_revision = 0; /* merged anew with the local file */
+    if (sidecar->former_config == NULL)
+        sidecar->former_config = former; /* parts that were built with it borrow from it */
+    else
+        config_free(former);
+}
+
+void sidecar_reload(struct sidecar *sidecar)
+{
+    auto_text struct text warnings = text_new(LIMIT_LOG_LINE);
+    struct config *config;
+    struct err err;
+    enum err_code code = config_load(sidecar->options.config_path, sidecar->options.witness, false,
+                                     &config, &warnings, &err);
+    if (code != ERR_OK) {
+        log_error("reload: %s -> keeping the former configuration", err.text);
+        return;
+    }
+    if (warnings.len > 0)
+        log_warn("reload: %s", text_str(&warnings));
+    if (needs_restart(sidecar->config, config))
+        log_warn("reload: pgvigil or etcd3 has changed -> takes effect when the sidecar restarts");
+    use_config(sidecar, config);
+    sidecar->orders.reload = !sidecar->options.witness;
+    log_info("reload: configuration read again");
+    sidecar_urgent(sidecar);
+}
+
+int sidecar_replay(const char *path)
+{
+    json_error_t where;
+    auto_json json_t *json = json_load_file(path, 0, &where);
+    if (json == NULL) {
+        fprintf(stderr, "pgvigil-sidecar: %s: %s (line %d)\n", path, where.text, where.line);
+        return EXIT_FAILURE;
+    }
+    struct view *view = mem_struct(struct view);
+    struct err err;
+    int status = EXIT_FAILURE;
+    if (view_from_json(json, view, &err) != ERR_OK) {
+        fprintf(stderr, "pgvigil-sidecar: %s: %s\n", path, err.text);
+    } else {
+        struct decision decision = decide(view);
+        printf("%s -> %s\n%s\n", decision.rule, action_name(decision.action), decision.reason);
+        status = EXIT_SUCCESS;
+    }
+    free(view);
+    return status;
+}
