@@ -74,8 +74,10 @@ enum proto_code child_start(struct child *child, const struct child_program *pro
 static void child_pass(struct child *child, struct mono now)
 {
     /* The child first: a dead postmaster starts no more backends. */
-    if (child->pid > 0)
+    if (child->pid > 0) {
         (void)kill(child->pid, SIGKILL);
+        proc_kill_head_start(child->pid);
+    }
     (void)proc_kill_descendants();
     child->sweep_at = mono_add(now, child->sweep_wait_ms);
     child->sweep_wait_ms *= 2;

@@ -89,6 +89,29 @@ static bool proc_kill_below(int pid, const void *arg)
     return pid != *root && proc_is_below(pid, *root) && kill(pid, SIGKILL) == 0;
 }
 
+/* The list may lack some while processes end; it is only ever a head start. */
+static void proc_kill_listed(int parent)
+{
+    char text[PROC_BATCH];
+    (void)snprintf(text, sizeof(text), "/proc/%d/task/%d/children", parent, parent);
+    int fd = open(text, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    long pid = 0;
+    ssize_t got = 0;
+    while ((got = read(fd, text, sizeof(text))) > 0)
+        for (ssize_t at = 0; at < got; at++) {
+            if (text[at] >= '0' && text[at] <= '9') {
+                pid = pid * 10 + (text[at] - '0');
+                continue;
+            }
+            if (pid > 1)
+                (void)kill((pid_t)pid, SIGKILL);
+            pid = 0;
+        }
+    close(fd);
+}
+
 /* A /proc of another pid namespace names other processes than kill() does. */
 static bool proc_is_ours(void)
 {
@@ -98,6 +121,15 @@ static bool proc_is_ours(void)
         return false;
     link[len] = 0;
     return (int)strtol(link, NULL, 10) == (int)getpid();
+}
+
+void proc_kill_head_start(int child)
+{
+    if (!proc_is_ours())
+        return;
+    proc_kill_listed(child);
+    /* Those that lost their parent in the meantime. */
+    proc_kill_listed((int)getpid());
 }
 
 int proc_kill_descendants(void)

@@ -3,6 +3,10 @@
  * pid is looked at and killed in the same breath. A pass can miss what was forked while it ran;
  * callers repeat it until the kernel says that no child is left (G1). */
 
+/* SIGKILL to the children of `child` and of this process, from the lists that the kernel keeps: a
+ * hundred backends are sent theirs in the time that a walk through /proc takes for a few. */
+void proc_kill_head_start(int child);
+
 /* SIGKILL to every descendant of this process. Returns how many were sent; -1 if /proc is of no use
  * here (then, as PID 1, everything that we may signal was). */
 int proc_kill_descendants(void);
