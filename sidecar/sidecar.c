@@ -167,7 +167,7 @@ static void plan_ended(struct sidecar *sidecar, const struct runner_end *end)
     if (end->action == ACT_STOPPED && end->completed)
         sidecar->memory.handed_over = true;
     if (!sidecar->view->guard.stop_requested)
-        sidecar->memory.wants_out = false;
+        publish_ask_out(sidecar->publish, false);
     sidecar_urgent(sidecar);
 }
 
@@ -179,12 +179,6 @@ static void start_plan(struct sidecar *sidecar)
     struct plan plan = plan_make(sidecar->view, decision);
     if (plan.n == 0)
         return;
-    for (size_t i = 0; i < plan.n; i++)
-        if (plan.steps[i].kind == STEP_ASK_OUT)
-            sidecar->memory.wants_out = true;
-    sidecar->view->memory = sidecar->memory;
-    if (sidecar->memory.wants_out)
-        sidecar_publish(sidecar);
     if (decision->accepts_loss)
         publish_event(sidecar->publish, "accepted-loss", decision->reason);
     sidecar->plan_began = sidecar->view->now;

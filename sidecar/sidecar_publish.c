@@ -38,22 +38,6 @@ static void set_positions(const struct pg_facts *facts, struct member *member)
     member->xlog_location = facts->received > facts->replayed ? facts->received : facts->replayed;
 }
 
-/* S5: "A sync standby that stops in order first asks to leave /sync (nosync in its member key)". */
-static void ask_out(struct tags *tags)
-{
-    static const char name[] = "nosync";
-    size_t at = 0;
-    while (at < tags->n && strcmp(tags->all[at].name, name) != 0)
-        at++;
-    if (at == LIMIT_TAGS)
-        at = LIMIT_TAGS - 1;
-    if (at >= tags->n)
-        tags->n = at + 1;
-    (void)text_copy(tags->all[at].name, LIMIT_NAME, name);
-    (void)text_copy(tags->all[at].value, LIMIT_NAME, "true");
-    tags->nosync = true;
-}
-
 static json_t *pending_restart_reason(const struct pg_facts *facts)
 {
     json_t *reason = json_object();
@@ -74,8 +58,6 @@ static void publish_own_member(struct sidecar *sidecar)
     set_positions(facts, &member);
     member.pause = sidecar->settings->pause;
     member.checkpoint_pending = view_is_primary(sidecar->view) && !sidecar->view->pg.checkpointed;
-    if (sidecar->memory.wants_out)
-        ask_out(&member.tags);
     auto_json json_t *extras = json_object();
     if (facts->n_pending > 0)
         json_object_set_new(extras, "pending_restart_reason", pending_restart_reason(facts));

@@ -245,7 +245,6 @@ static const struct field memory_fields[] = {
     AT(struct memory, FIELD_BOOL, rewind_failed),
     AT(struct memory, FIELD_BOOL, rewind_checked),
     AT(struct memory, FIELD_BOOL, was_promoted),
-    AT(struct memory, FIELD_BOOL, wants_out),
     AT(struct memory, FIELD_MONO, grow_failed_at),
     AT(struct memory, FIELD_MONO, abstain_until),
     END,

@@ -16,6 +16,7 @@ static const struct {
     { "primary-without-key", rule_primary_without_key },
     { "demote-before-expiry", rule_demote_before_expiry },
     { "key-vanished", rule_key_vanished },
+    { "holding-ran-out", rule_holding_ran_out },
     { "guard-away", rule_guard_away },
     { "stop-primary", rule_stop_primary },
     { "stop-standby", rule_stop_standby },

@@ -18,6 +18,7 @@ rule_fn rule_adopt;
 rule_fn rule_primary_without_key;
 rule_fn rule_demote_before_expiry;
 rule_fn rule_key_vanished;
+rule_fn rule_holding_ran_out;
 
 /* A stop that the guard reported (rules_stop.c). */
 rule_fn rule_stop_primary;

@@ -72,3 +72,14 @@ bool rule_key_vanished(const struct view *view, struct decision *decision)
     return say(decision, ACT_ABANDON, "the leader key is not ours any more and Postgres %s",
                view->guard.tree_alive ? "is a standby" : "is down");
 }
+
+/* L1: a renewal counts only if the one before still held. What has run out cannot be renewed: the key
+ * is given back, and whoever is fit takes it anew. */
+bool rule_holding_ran_out(const struct view *view, struct decision *decision)
+{
+    if (!view->lease.owns_key || !view->lease.held_once || view_holds_lease(view))
+        return false;
+    if (view_is_primary(view) || !view->store.reachable)
+        return false;
+    return say(decision, ACT_RELEASE, "our holding of the key has run out; it is given back");
+}

@@ -174,7 +174,6 @@ struct memory {
     bool rewind_failed;   /* since the leader changed */
     bool rewind_checked;  /* pg_rewind said that nothing was needed, or succeeded, for this leader */
     bool was_promoted;    /* our own promotion under the present key is under way or done */
-    bool wants_out;       /* nosync was asked for because we stop */
     bool handed_over;     /* the guard was told that the requested stop may go on */
     struct mono grow_failed_at; /* the last growth of the set that did not succeed */
     struct mono abstain_until;  /* no race before: own failed promotion, or leaving it to a candidate */
