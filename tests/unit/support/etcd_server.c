@@ -170,7 +170,7 @@ static void on_tool(void *arg, const struct process_result *result)
     ((struct tool *)arg)->done = true;
 }
 
-static void run_tool(struct etcd_cluster *cluster, const char *const *argv)
+void tool_run(struct etcd_cluster *cluster, const char *const *argv)
 {
     struct tool tool = { 0 };
     struct process_spec spec = { .argv = argv,
@@ -208,9 +208,9 @@ void etcd_cluster_start_tls(struct etcd_cluster *cluster, struct loop *loop)
                            "-out",
                            "cert.pem",
                            NULL };
-    run_tool(cluster, argv);
+    tool_run(cluster, argv);
     const char *copy[] = { "cp", "cert.pem", "ca.pem", NULL };
-    run_tool(cluster, copy);
+    tool_run(cluster, copy);
     start_all(cluster);
 }
 
@@ -225,5 +225,5 @@ void etcd_cluster_stop(struct etcd_cluster *cluster)
         etcd_server_kill(cluster, i);
     run_for(cluster->loop, 50);
     const char *argv[] = { "rm", "-rf", cluster->dir, NULL };
-    run_tool(cluster, argv);
+    tool_run(cluster, argv);
 }

@@ -35,6 +35,9 @@ void etcd_server_start(struct etcd_cluster *cluster, int index);
 /* Kills all and removes the data. */
 void etcd_cluster_stop(struct etcd_cluster *cluster);
 
+/* Runs a program in the cluster's directory to its end; fails the test unless it ends with 0. */
+void tool_run(struct etcd_cluster *cluster, const char *const *argv);
+
 /* Runs the loop until *done is set; fails the test after ms. */
 void run_until(struct loop *loop, const bool *done, int64_t ms);
 void run_for(struct loop *loop, int64_t ms);
