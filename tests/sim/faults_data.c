@@ -1,0 +1,214 @@
+/* Faults of Postgres and its volume, and what people ask for. */
+#include "tests/sim/faults.h"
+#include "tests/sim/sim.h"
+
+bool fault_postmaster_killed(struct sim *sim, struct fault *fault)
+{
+    if (!sim->pg[fault->target].postmaster || !sim->host[fault->target].alive)
+        return false;
+    pg_postmaster_crash(sim, fault->target);
+    return true;
+}
+
+bool fault_backend_crashed(struct sim *sim, struct fault *fault)
+{
+    if (sim->pg[fault->target].state != PG_UP || !sim_lives(sim, fault->target, PROC_POSTGRES))
+        return false;
+    pg_backend_crash(sim, fault->target);
+    return true;
+}
+
+bool fault_backend_hung(struct sim *sim, struct fault *fault)
+{
+    if (sim->pg[fault->target].state != PG_UP)
+        return false;
+    sim->pg[fault->target].hung = true;
+    return true;
+}
+
+bool fault_slow_disk(struct sim *sim, struct fault *fault)
+{
+    sim->pg[fault->target].slow_us = rng_tail(&sim->rng, MS(20), SECONDS(3));
+    return true;
+}
+
+void fault_disk_fast(struct sim *sim, const struct fault *fault)
+{
+    sim->pg[fault->target].slow_us = 0;
+}
+
+bool fault_checkpointer_busy(struct sim *sim, struct fault *fault)
+{
+    int64_t until = sim->now_us + rng_range(&sim->rng, SECONDS(1), SECONDS(30));
+    sim->pg[fault->target].checkpointer_busy_us = until;
+    return true;
+}
+
+/* ---- volumes ---------------------------------------------------------------------------- */
+
+/* A standby that may be replaced: not the only copy of anything that was acknowledged. */
+static bool spare(const struct sim *sim, int i)
+{
+    const struct kv *kv = store_now(sim);
+    if (!kv->leader.exists || kv->leader.owner == i || sim->pg[i].dir != DATA_DIR_VALID ||
+        !sim->pg[i].in_recovery)
+        return false;
+    for (int p = 0; p < sim->n; p++)
+        if (p != i && sim->pg[p].lost)
+            return false;
+    const struct pg *primary = &sim->pg[kv->leader.owner];
+    return pg_writable(primary) && primary->postmaster;
+}
+
+static void on_return(struct sim *sim, const struct event *event)
+{
+    host_up(sim, (int)event->arg[0]);
+}
+
+static bool node_goes(struct sim *sim, int i)
+{
+    if (!sim->host[i].alive || !spare(sim, i))
+        return false;
+    host_down(sim, i);
+    struct event back = { .fn = on_return, .host = HOST_NONE, .arg = { i } };
+    sim_at(sim, rng_range(&sim->rng, MS(200), SECONDS(5)), &back);
+    sim->pg[i].lost = true;
+    return true;
+}
+
+bool fault_disk_lost(struct sim *sim, struct fault *fault)
+{
+    struct pg *pg = &sim->pg[fault->target];
+    if (!node_goes(sim, fault->target))
+        return false;
+    pg->dir = DATA_DIR_EMPTY;
+    pg->branch = -1;
+    pg->flush = pg->control = LSN_NONE;
+    pg->system_id = 0;
+    pg->torn = false;
+    return true;
+}
+
+bool fault_disk_bad(struct sim *sim, struct fault *fault)
+{
+    struct pg *pg = &sim->pg[fault->target];
+    if (!node_goes(sim, fault->target))
+        return false;
+    if (rng_chance(&sim->rng, 500)) {
+        pg->dir = DATA_DIR_BROKEN;
+        return true;
+    }
+    pg->system_id = rng_next(&sim->rng) | 1;
+    pg->branch = branch_new(sim, -1, LSN_NONE, pg->system_id);
+    return true;
+}
+
+/* A person reads the message and orders a new copy, until there is one. */
+static void on_person(struct sim *sim, const struct event *event)
+{
+    int i = (int)event->arg[0];
+    if (!sim->pg[i].lost)
+        return;
+    if (sim->node[i].alive)
+        sim->node[i].orders.reinit = true;
+    node_wake(sim, i);
+    sim_at(sim, SECONDS(3), event);
+}
+
+void fault_disk_mended(struct sim *sim, const struct fault *fault)
+{
+    struct event person = { .fn = on_person, .host = HOST_NONE, .arg = { fault->target } };
+    sim_at(sim, 0, &person);
+}
+
+/* ---- people ----------------------------------------------------------------------------- */
+
+static void person_writes(struct sim *sim, const struct txn *txn)
+{
+    struct request request = { .kind = REQ_TXN, .node = NODE_NONE, .txn = *txn };
+    request.member = store_raft_leader(sim);
+    if (request.member != NODE_NONE)
+        store_send(sim, &request);
+}
+
+bool fault_switchover(struct sim *sim, struct fault *fault)
+{
+    const struct kv *kv = store_now(sim);
+    if (!kv->leader.exists || kv->failover.exists)
+        return false;
+    struct txn txn = txn_make(TXN_FAILOVER, NODE_NONE);
+    txn.former = kv->leader.owner;
+    if (rng_chance(&sim->rng, 600))
+        txn.candidate = (int)rng_range(&sim->rng, 0, sim->n - 1);
+    if (rng_chance(&sim->rng, 200))
+        txn.former = fault->target;
+    person_writes(sim, &txn);
+    return true;
+}
+
+bool fault_failover(struct sim *sim, struct fault *fault)
+{
+    const struct kv *kv = store_now(sim);
+    if (kv->leader.exists || !kv->config.exists || sim->now_us < SECONDS(30))
+        return false;
+    struct txn txn = txn_make(TXN_FAILOVER, NODE_NONE);
+    txn.candidate = fault->target;
+    person_writes(sim, &txn);
+    return true;
+}
+
+bool fault_key_deleted(struct sim *sim, struct fault *fault)
+{
+    (void)fault;
+    if (!store_now(sim)->leader.exists)
+        return false;
+    struct txn txn = txn_make(TXN_DELETE_LEADER, NODE_NONE);
+    person_writes(sim, &txn);
+    return true;
+}
+
+bool fault_pause(struct sim *sim, struct fault *fault)
+{
+    (void)fault;
+    if (!store_now(sim)->config.exists || store_now(sim)->config.pause)
+        return false;
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    txn.flag = true;
+    person_writes(sim, &txn);
+    return true;
+}
+
+/* Until it is written. */
+static void on_resume(struct sim *sim, const struct event *event)
+{
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    if (!store_now(sim)->config.pause)
+        return;
+    person_writes(sim, &txn);
+    sim_at(sim, MS(300), event);
+}
+
+void fault_resume(struct sim *sim, const struct fault *fault)
+{
+    (void)fault;
+    struct event event = { .fn = on_resume, .host = HOST_NONE };
+    sim_at(sim, 0, &event);
+}
+
+bool fault_orders(struct sim *sim, struct fault *fault)
+{
+    struct node *node = &sim->node[fault->target];
+    if (!node->alive)
+        return false;
+    int64_t what = rng_range(&sim->rng, 0, 3);
+    if (what == 0)
+        node->orders.restart = true;
+    else if (what == 1)
+        node->orders.reload = true;
+    else if (what == 2)
+        node->pending_reload = true;
+    else if (spare(sim, fault->target))
+        node->orders.reinit = true;
+    node_wake(sim, fault->target);
+    return true;
+}

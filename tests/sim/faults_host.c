@@ -1,0 +1,262 @@
+/* Faults of nodes, sidecars, guards and etcd members. */
+#include <string.h>
+
+#include "tests/sim/faults.h"
+#include "tests/sim/sim.h"
+
+/* ---- nodes ------------------------------------------------------------------------------ */
+
+static void etcd_down(struct sim *sim, int host)
+{
+    store_host_died(sim, host);
+    sim_kill_proc(sim, host, PROC_ETCD);
+}
+
+static void on_etcd_up(struct sim *sim, const struct event *event)
+{
+    int host = (int)event->arg[0];
+    if (!sim->host[host].alive)
+        return;
+    for (int m = 0; m < ETCD_MEMBERS; m++) {
+        struct raft_member *member = &sim->store.member[m];
+        if (store_host(m) != host || member->up)
+            continue;
+        member->up = true;
+        member->heard_us = sim->now_us;
+    }
+}
+
+static void etcd_up(struct sim *sim, int host)
+{
+    struct event event = { .fn = on_etcd_up, .host = HOST_NONE, .arg = { host } };
+    sim_at(sim, rng_range(&sim->rng, MS(200), SECONDS(2)), &event);
+}
+
+void host_down(struct sim *sim, int host)
+{
+    if (!sim->host[host].alive)
+        return;
+    if (host < sim->n) {
+        node_die(sim, host);
+        memset(&sim->guard[host], 0, sizeof(sim->guard[host]));
+        pg_dead(sim, host);
+    }
+    etcd_down(sim, host);
+    sim->host[host].alive = false;
+    for (int proc = 0; proc < PROC_MAX; proc++)
+        sim_kill_proc(sim, host, (enum proc)proc);
+}
+
+static void on_node_boot(struct sim *sim, const struct event *event)
+{
+    node_boot(sim, (int)event->arg[0]);
+}
+
+void host_up(struct sim *sim, int host)
+{
+    if (sim->host[host].alive)
+        return;
+    sim->host[host].alive = true;
+    etcd_up(sim, host);
+    if (host >= sim->n || host == WITNESS)
+        return;
+    sim->guard[host].alive = true;
+    struct event event = { .fn = on_node_boot, .host = HOST_NONE, .arg = { host } };
+    sim_at(sim, rng_range(&sim->rng, MS(100), SECONDS(2)), &event);
+}
+
+bool fault_node_killed(struct sim *sim, struct fault *fault)
+{
+    if (!sim->host[fault->target].alive)
+        return false;
+    host_down(sim, fault->target);
+    return true;
+}
+
+void fault_node_back(struct sim *sim, const struct fault *fault)
+{
+    host_up(sim, fault->target);
+}
+
+static void freeze(struct sim *sim, int host, bool frozen)
+{
+    for (int proc = 0; proc < PROC_MAX; proc++)
+        sim_freeze(sim, host, (enum proc)proc, frozen);
+}
+
+bool fault_node_frozen(struct sim *sim, struct fault *fault)
+{
+    const struct host *host = &sim->host[fault->target];
+    if (!host->alive || host->frozen[PROC_SIDECAR] || host->frozen[PROC_GUARD])
+        return false;
+    freeze(sim, fault->target, true);
+    return true;
+}
+
+void fault_node_thawed(struct sim *sim, const struct fault *fault)
+{
+    if (!sim->host[fault->target].alive)
+        return;
+    sim->host[fault->target].thawed_us = sim->now_us;
+    freeze(sim, fault->target, false);
+    check_thawed(sim, fault->target);
+}
+
+/* ---- sidecars --------------------------------------------------------------------------- */
+
+bool fault_sidecar_killed(struct sim *sim, struct fault *fault)
+{
+    if (!sim->node[fault->target].alive)
+        return false;
+    sidecar_crash(sim, fault->target, rng_tail(&sim->rng, MS(100), SECONDS(2)));
+    return true;
+}
+
+bool fault_sidecar_away(struct sim *sim, struct fault *fault)
+{
+    if (!sim->node[fault->target].alive)
+        return false;
+    node_die(sim, fault->target);
+    return true;
+}
+
+void fault_sidecar_back(struct sim *sim, const struct fault *fault)
+{
+    node_boot(sim, fault->target);
+}
+
+bool fault_sidecar_stopped(struct sim *sim, struct fault *fault)
+{
+    if (!sim->node[fault->target].alive || sim->host[fault->target].frozen[PROC_SIDECAR])
+        return false;
+    sim_freeze(sim, fault->target, PROC_SIDECAR, true);
+    return true;
+}
+
+void fault_sidecar_goes_on(struct sim *sim, const struct fault *fault)
+{
+    sim_freeze(sim, fault->target, PROC_SIDECAR, false);
+}
+
+/* ---- etcd ------------------------------------------------------------------------------- */
+
+/* Its disk is an emptyDir: it comes back as a learner. */
+bool fault_witness_killed(struct sim *sim, struct fault *fault)
+{
+    (void)fault;
+    if (!sim->host[WITNESS].alive)
+        return false;
+    host_down(sim, WITNESS);
+    struct raft_member *member = &sim->store.member[ETCD_MEMBERS - 1];
+    member->log = 0;
+    member->rev = 1;
+    member->term = 0;
+    member->learner = sim->mutation != MUT_EMPTY_VOTES;
+    return true;
+}
+
+void fault_witness_back(struct sim *sim, const struct fault *fault)
+{
+    (void)fault;
+    host_up(sim, WITNESS);
+}
+
+bool fault_etcd_killed(struct sim *sim, struct fault *fault)
+{
+    int m = (int)rng_range(&sim->rng, 0, ETCD_MEMBERS - 1);
+    if (!sim->store.member[m].up)
+        return false;
+    fault->a = store_host(m);
+    etcd_down(sim, (int)fault->a);
+    return true;
+}
+
+void fault_etcd_back(struct sim *sim, const struct fault *fault)
+{
+    etcd_up(sim, (int)fault->a);
+}
+
+bool fault_etcd_stopped(struct sim *sim, struct fault *fault)
+{
+    (void)fault;
+    for (int m = 0; m < ETCD_MEMBERS; m++)
+        etcd_down(sim, store_host(m));
+    return true;
+}
+
+void fault_etcd_goes_on(struct sim *sim, const struct fault *fault)
+{
+    (void)fault;
+    for (int m = 0; m < ETCD_MEMBERS; m++)
+        etcd_up(sim, store_host(m));
+}
+
+/* ---- guards ----------------------------------------------------------------------------- */
+
+static void on_guard_back(struct sim *sim, const struct event *event)
+{
+    int i = (int)event->arg[0];
+    if (!sim->host[i].alive || sim->guard[i].alive)
+        return;
+    /* The sidecar starts another guard once the former one's tree is gone. */
+    if (pg_tree_alive(&sim->pg[i]) || !sim->node[i].alive) {
+        sim_at(sim, MS(100), event);
+        return;
+    }
+    memset(&sim->guard[i], 0, sizeof(sim->guard[i]));
+    sim->guard[i].alive = true;
+    guard_connect(sim, i);
+}
+
+/* A guard that is the sidecar's own: the postmaster dies with it, its backends do not. */
+bool fault_guard_killed(struct sim *sim, struct fault *fault)
+{
+    int i = fault->target;
+    if (!sim->guard[i].alive || !sim->node[i].alive)
+        return false;
+    sim->guard[i].alive = false;
+    sim->guard[i].stop_requested = false;
+    sim_kill_proc(sim, i, PROC_GUARD);
+    pg_postmaster_crash(sim, i);
+    sim->node[i].guard_seen.dead = true;
+    sim->node[i].guard_seen.connected = false;
+    sim->node[i].guard_connected = false;
+    node_wake(sim, i);
+    struct event event = { .fn = on_guard_back, .host = HOST_NONE, .arg = { i } };
+    sim_at(sim, MS(100), &event);
+    return true;
+}
+
+static void on_return(struct sim *sim, const struct event *event)
+{
+    host_up(sim, (int)event->arg[0]);
+}
+
+/* The pod ends when it has been handed over, or when the grace is over. */
+static void on_stopping(struct sim *sim, const struct event *event)
+{
+    int i = (int)event->arg[0];
+    const struct guard *guard = &sim->guard[i];
+    bool over = sim->now_us - event->arg[1] > SECONDS(31);
+    if (!sim->host[i].alive || !guard->alive || !guard->stop_requested)
+        return;
+    if (!guard->handed_over && !over) {
+        sim_at(sim, MS(100), event);
+        return;
+    }
+    host_down(sim, i);
+    struct event back = { .fn = on_return, .host = HOST_NONE, .arg = { i } };
+    sim_at(sim, rng_range(&sim->rng, SECONDS(1), SECONDS(10)), &back);
+}
+
+bool fault_planned_stop(struct sim *sim, struct fault *fault)
+{
+    int i = fault->target;
+    if (!sim->guard[i].alive || sim->guard[i].stop_requested || !sim->host[i].alive ||
+        sim->host[i].frozen[PROC_GUARD])
+        return false;
+    guard_stop(sim, i);
+    struct event event = { .fn = on_stopping, .host = HOST_NONE, .arg = { i, sim->now_us } };
+    sim_at(sim, MS(100), &event);
+    return true;
+}

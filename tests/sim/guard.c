@@ -1,0 +1,155 @@
+/* The guard: the real deadline (sidecar/guard/deadline), a kill, the word that all is gone. */
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+static int64_t true_us_until(const struct sim *sim, int host, struct mono at)
+{
+    int64_t local_ms = mono_diff(at, node_clock(sim, host));
+    return local_ms <= 0 ? 0 : MS(local_ms) - MS(local_ms) * sim->host[host].ppm / 1000000 + 1;
+}
+
+static void on_status(struct sim *sim, const struct event *event)
+{
+    struct node *node = &sim->node[event->host];
+    const struct guard *guard = &sim->guard[event->host];
+    if (!node->alive || !node->guard_connected)
+        return;
+    const struct pg *pg = &sim->pg[event->host];
+    bool gone = sim->mutation == MUT_GONE_EARLY ? !pg->postmaster : !pg_tree_alive(pg);
+    node->guard_seen = (struct guard_view){
+        .connected = guard->alive,
+        .tree_alive = !gone,
+        .has_deadline = guard->deadline.has,
+        .deadline = guard->deadline.at,
+        .lease_id = guard->deadline.cookie.lease_id,
+        .create_revision = guard->deadline.cookie.create_revision,
+        .stop_requested = guard->stop_requested,
+        .deadline_passed = guard->deadline.passed,
+    };
+    node_wake(sim, event->host);
+}
+
+void guard_tell(struct sim *sim, int node)
+{
+    if (!sim->guard[node].alive || !sim->node[node].alive)
+        return;
+    struct event event = { .fn = on_status, .host = node, .proc = PROC_SIDECAR };
+    sim_at(sim, rng_range(&sim->rng, 50, 400), &event);
+}
+
+/* L3: the clock first. */
+static bool passed(struct sim *sim, int node)
+{
+    struct guard *guard = &sim->guard[node];
+    if (sim->mutation == MUT_GUARD_SLEEPS || sim->mutation == MUT_NO_DEMOTE)
+        return false;
+    if (!deadline_check(&guard->deadline, node_clock(sim, node)))
+        return false;
+    if (sim->mutation == MUT_GUARD_FORGIVES)
+        guard->deadline.passed = false;
+    if (!guard->killing) {
+        guard->killing = true;
+        say_line(sim, node, "guard: the deadline has passed -> kill");
+        pg_kill_tree(sim, node);
+    }
+    return true;
+}
+
+static void on_deadline(struct sim *sim, const struct event *event)
+{
+    if (passed(sim, event->host))
+        guard_tell(sim, event->host);
+}
+
+void guard_arm(struct sim *sim, int node)
+{
+    struct mono next = deadline_next(&sim->guard[node].deadline);
+    if (next.ms == INT64_MAX)
+        return;
+    struct event event = { .fn = on_deadline, .host = node, .proc = PROC_GUARD };
+    sim_at(sim, true_us_until(sim, node, next), &event);
+}
+
+static void on_offer(struct sim *sim, const struct event *event)
+{
+    struct guard *guard = &sim->guard[event->host];
+    if (!guard->alive)
+        return;
+    struct mono at = { event->arg[0] };
+    struct guard_cookie cookie = { event->arg[1], event->arg[2] };
+    if (sim->mutation == MUT_GUARD_LATE)
+        at = mono_add(at, 2000 + lease_margin_ms(sim->ttl_ms, false));
+    (void)passed(sim, event->host);
+    if (deadline_offer(&guard->deadline, node_clock(sim, event->host), at, cookie) == DEADLINE_OK)
+        guard_arm(sim, event->host);
+    guard_tell(sim, event->host);
+}
+
+void guard_offer(struct sim *sim, int node, struct mono at, struct guard_cookie cookie)
+{
+    if (!sim->node[node].guard_connected)
+        return;
+    struct event event = { .fn = on_offer,
+                           .host = node,
+                           .proc = PROC_GUARD,
+                           .arg = { at.ms, cookie.lease_id, cookie.create_revision } };
+    sim_at(sim, rng_range(&sim->rng, 50, 500), &event);
+}
+
+/* G1: said only when nothing is left. */
+void guard_tree_gone(struct sim *sim, int node)
+{
+    struct guard *guard = &sim->guard[node];
+    deadline_child_gone(&guard->deadline);
+    guard->killing = false;
+    guard_tell(sim, node);
+}
+
+static void on_connect(struct sim *sim, const struct event *event)
+{
+    struct guard *guard = &sim->guard[event->host];
+    if (!guard->alive)
+        return;
+    deadline_new_sidecar(&guard->deadline);
+    sim->node[event->host].guard_connected = true;
+    guard_tell(sim, event->host);
+}
+
+void guard_connect(struct sim *sim, int node)
+{
+    struct event event = { .fn = on_connect, .host = node, .proc = PROC_GUARD };
+    sim_at(sim, rng_tail(&sim->rng, MS(1), MS(150)), &event);
+}
+
+/* ---- G2 ------------------------------------------------------------------------------- */
+
+static void on_budget(struct sim *sim, const struct event *event)
+{
+    struct guard *guard = &sim->guard[event->host];
+    if (!guard->stop_requested || guard->handed_over)
+        return;
+    if (event->arg[0] == 0 && sim->node[event->host].alive)
+        return; /* a sidecar is there: it hands over */
+    if (event->arg[0] == 2)
+        pg_kill_tree(sim, event->host);
+    else
+        pg_stop_fast(sim, event->host);
+}
+
+void guard_stop(struct sim *sim, int node)
+{
+    struct guard *guard = &sim->guard[node];
+    if (!guard->alive || guard->stop_requested)
+        return;
+    guard->stop_requested = true;
+    guard->handed_over = false;
+    guard_tell(sim, node);
+    int64_t grace = rng_chance(&sim->rng, 500) ? SECONDS(10) : SECONDS(30);
+    int64_t left = grace / 2 < SECONDS(10) ? grace / 2 : SECONDS(10);
+    const int64_t when[] = { SECONDS(2), grace - left, grace - SECONDS(1) };
+    for (int i = 0; i < 3; i++) {
+        struct event event = { .fn = on_budget, .host = node, .proc = PROC_GUARD, .arg = { i } };
+        sim_at(sim, when[i], &event);
+    }
+}

@@ -1,0 +1,233 @@
+/* pgvigil-sim: seeds and mutations. The failing seed is printed first, then what it broke, then its
+ * transcript. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "tests/sim/sim.h"
+
+enum { COVERAGE_SEEDS = 5000, MUTATION_SEEDS = 4000, FAILURES_SHOWN = 5 };
+
+struct options {
+    uint64_t first, seeds, at_least;
+    double seconds;
+    bool one, mutations;
+    enum mutation only;
+};
+
+static double seconds_now(void)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
+}
+
+/* ---- one seed --------------------------------------------------------------------------- */
+
+static bool run(struct sim *sim, uint64_t seed, enum mutation mutation)
+{
+    sim_init(sim, seed, mutation);
+    sim_run(sim);
+    return sim->broken == NULL;
+}
+
+static void print_trace(const struct sim *sim)
+{
+    int first = sim->n_trace > TRACE_LINES ? sim->n_trace - TRACE_LINES : 0;
+    for (int i = first; i < sim->n_trace; i++)
+        (void)puts(sim->trace[i % TRACE_LINES]);
+}
+
+static void print_failure(struct sim *sim, uint64_t seed, enum mutation mutation)
+{
+    struct counters kept = sim->counters;
+    sim->tracing = true;
+    (void)run(sim, seed, mutation);
+    sim->tracing = false;
+    sim->counters = kept;
+    (void)printf("seed %llu\nbroke %s: %s\n", (unsigned long long)seed,
+                 sim->broken != NULL ? sim->broken : "nothing",
+                 sim->broken != NULL ? sim->broken_why : "");
+    print_trace(sim);
+    (void)fflush(stdout);
+}
+
+/* ---- totals ----------------------------------------------------------------------------- */
+
+static void print_totals(const struct counters *counters)
+{
+    (void)printf("faults\n");
+    for (int i = 0; fault_name(i) != NULL; i++)
+        (void)printf("  %12llu  %s\n", (unsigned long long)counters->fault[i], fault_name(i));
+    (void)printf("rules\n");
+    for (size_t i = 0; decide_rule_name(i) != NULL; i++)
+        (void)printf("  %12llu  %s\n", (unsigned long long)counters->rule[i], decide_rule_name(i));
+    (void)printf("steps\n");
+    for (int i = 0; i < STEP_MAX; i++)
+        (void)printf("  %12llu  %s\n", (unsigned long long)counters->step[i],
+                     step_name((enum step_kind)i));
+}
+
+/* A rule or a step that no seed takes is not proven by any. */
+static int print_untaken(const struct counters *counters)
+{
+    int n = 0;
+    for (size_t i = 0; decide_rule_name(i) != NULL; i++) {
+        if (counters->rule[i] != 0)
+            continue;
+        (void)printf("FAIL rule never taken: %s\n", decide_rule_name(i));
+        n++;
+    }
+    for (int i = 0; i < STEP_MAX; i++) {
+        if (counters->step[i] != 0)
+            continue;
+        (void)printf("FAIL step never taken: %s\n", step_name((enum step_kind)i));
+        n++;
+    }
+    return n;
+}
+
+static uint64_t faults(const struct counters *counters)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < FAULTS_MAX; i++)
+        sum += counters->fault[i];
+    return sum;
+}
+
+static void print_sums(const struct counters *counters, uint64_t seeds, double took)
+{
+    double n = seeds > 0 ? (double)seeds : 1;
+    (void)printf("%llu seeds of 300 s in %.1f s (%.2f ms each): per seed %.1f faults, %.2f leader "
+                 "changes, %.1f promotions, %.0f commits acknowledged, %.0f cycles, %.0f events\n",
+                 (unsigned long long)seeds, took, took * 1000 / n, (double)faults(counters) / n,
+                 (double)counters->leader_changes / n, (double)counters->promotions / n,
+                 (double)counters->acked / n, (double)counters->cycles / n,
+                 (double)counters->events / n);
+}
+
+/* ---- the runs --------------------------------------------------------------------------- */
+
+static int run_seeds(struct sim *sim, const struct options *options)
+{
+    uint64_t passed = 0, failed = 0;
+    double began = seconds_now(), said = began;
+    for (uint64_t seed = options->first;; seed++) {
+        uint64_t done = seed - options->first;
+        double now = seconds_now();
+        bool enough = options->seconds > 0
+                          ? done >= options->at_least && now - began >= options->seconds
+                          : done >= options->seeds;
+        if (enough)
+            break;
+        if (now - said > 2) {
+            (void)fprintf(stderr, "%llu seeds, %llu failed\r", (unsigned long long)done,
+                          (unsigned long long)failed);
+            said = now;
+        }
+        if (run(sim, seed, options->only)) {
+            passed++;
+            continue;
+        }
+        failed++;
+        if (failed <= FAILURES_SHOWN)
+            print_failure(sim, seed, options->only);
+        else
+            (void)printf("seed %llu broke %s: %s\n", (unsigned long long)seed, sim->broken,
+                         sim->broken_why);
+    }
+    print_totals(&sim->counters);
+    print_sums(&sim->counters, passed + failed, seconds_now() - began);
+    int untaken = passed + failed >= COVERAGE_SEEDS ? print_untaken(&sim->counters) : 0;
+    (void)printf("%llu passed, %llu failed, 0 skipped\n", (unsigned long long)passed,
+                 (unsigned long long)failed);
+    return failed > 0 || untaken > 0;
+}
+
+static int run_one(struct sim *sim, const struct options *options)
+{
+    print_failure(sim, options->first, options->only);
+    bool ok = sim->broken == NULL;
+    (void)printf("%d passed, %d failed, 0 skipped\n", ok, !ok);
+    return !ok;
+}
+
+static int run_mutations(struct sim *sim, const struct options *options)
+{
+    int caught = 0, uncaught = 0;
+    for (int m = MUT_NONE + 1; m < MUT_MAX; m++) {
+        enum mutation mutation = (enum mutation)m;
+        if (options->only != MUT_NONE && mutation != options->only)
+            continue;
+        uint64_t seed = options->first, last = options->first + MUTATION_SEEDS;
+        while (seed < last && run(sim, seed, mutation))
+            seed++;
+        if (seed < last) {
+            (void)printf("caught    %-3s %s: seed %llu broke %s: %s\n", mutation_rule(mutation),
+                         mutation_text(mutation), (unsigned long long)seed, sim->broken,
+                         sim->broken_why);
+            caught++;
+        } else {
+            (void)printf("FAIL uncaught %-3s %s (%d seeds)\n", mutation_rule(mutation),
+                         mutation_text(mutation), MUTATION_SEEDS);
+            uncaught++;
+        }
+        (void)fflush(stdout);
+    }
+    (void)printf("%d passed, %d failed, 0 skipped\n", caught, uncaught);
+    return uncaught > 0;
+}
+
+static int usage(void)
+{
+    (void)fprintf(stderr, "usage: pgvigil-sim [--seeds N] [--first S] [--seed S] [--seconds T "
+                          "--at-least N] [--mutations] [--mutation NUMBER]\n");
+    return 2;
+}
+
+static bool parse(int argc, char **argv, struct options *options)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--mutations") == 0) {
+            options->mutations = true;
+            continue;
+        }
+        if (i + 1 == argc)
+            return false;
+        const char *name = argv[i];
+        unsigned long long number = strtoull(argv[++i], NULL, 10);
+        if (strcmp(name, "--seeds") == 0)
+            options->seeds = number;
+        else if (strcmp(name, "--first") == 0)
+            options->first = number;
+        else if (strcmp(name, "--at-least") == 0)
+            options->at_least = number;
+        else if (strcmp(name, "--seconds") == 0)
+            options->seconds = (double)number;
+        else if (strcmp(name, "--mutation") == 0 && number < MUT_MAX)
+            options->only = (enum mutation)number;
+        else if (strcmp(name, "--seed") == 0) {
+            options->first = number;
+            options->one = true;
+        } else
+            return false;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = { .first = 1, .seeds = 1000 };
+    if (!parse(argc, argv, &options))
+        return usage();
+    struct sim *sim = mem_struct(struct sim);
+    sim->trace = mem_array(TRACE_LINES, TRACE_LINE);
+    int rc = options.mutations ? run_mutations(sim, &options)
+             : options.one     ? run_one(sim, &options)
+                               : run_seeds(sim, &options);
+    free(sim->trace);
+    free(sim);
+    return rc;
+}

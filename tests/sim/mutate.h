@@ -1,0 +1,59 @@
+#pragma once
+/* Deliberate breaches of the rules, put where the rule lives in the simulation's own layers: plans,
+ * awaits and views on their way, requests, the guard. Production code has no hooks. */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Name, the rule that it breaks, what is done. */
+#define MUTATIONS(X)                                                                               \
+    X(NONE, "-", "nothing")                                                                        \
+    X(LEASE_FROM_REPLY, "L1", "lease counted from the reply")                                      \
+    X(NO_READ, "L1", "renewal without the linearizable read")                                      \
+    X(TERMS, "L1", "renewal without comparing raft terms")                                         \
+    X(LATE, "L1", "renewal counts although the previous one did not hold")                         \
+    X(NO_DEMOTE, "L2", "no demotion before the lease ends, and no guard")                            \
+    X(GUARD_SLEEPS, "L3", "the guard does not kill at the deadline")                               \
+    X(GUARD_LATE, "L3", "the guard's deadline is the lease end and two seconds")                   \
+    X(GUARD_FORGIVES, "L3", "a deadline that passed is not final")                                 \
+    X(NO_GUARD_ACK, "L4", "promote without the guard's acknowledgement")                           \
+    X(ADOPT_UNASKED, "L5", "a restarted sidecar goes on as leader without adopting the key")       \
+    X(RELEASE_BY_NAME, "L7", "release compares the name")                                          \
+    X(RELEASE_KEPT, "L7", "a release whose reply is lost is not counted as sent")                  \
+    X(TAKE_NO_HOLDER, "L7", "the key is taken without regard to the holder record")                \
+    X(TAKE_OVER, "L7", "the key is taken over a present one")                                      \
+    X(TAKE_NO_CONFIG, "L8", "the key is taken without comparing the config key")                   \
+    X(RACE_IN_PAUSE, "L8", "pause does not stop the race")                                         \
+    X(GROW_AT_ONCE, "S1", "grow /sync before the standby is sync")                                 \
+    X(RACE_OUTSIDE_SYNC, "S1", "a member outside /sync races")                                     \
+    X(SYNC_FIRST, "S2", "grow /sync first, then the names")                                        \
+    X(SSN_FIRST, "S2", "shrink the names first, then /sync")                                       \
+    X(NO_PROBE, "S2", "growth without seeing a commit wait")                                       \
+    X(NO_NOBODY, "S2", "growth without the name that nobody has")                                  \
+    X(EARLY_FLUSH, "S2", "the flush position is read before commits wait")                         \
+    X(CLONE_IN_SYNC, "S2", "a member that /sync names is cloned")                                  \
+    X(SSN_NOT_COVERING, "S2", "restart in place with an empty list of names")                      \
+    X(SYNC_NO_COMPARE, "S3", "/sync is written without comparing")                                 \
+    X(NO_S4, "S4", "promote without S4's transaction")                                             \
+    X(NEVER_SHRINK, "S5", "the set does not shrink when the standby is gone")                      \
+    X(NO_CONFIRMED, "S7", "what is confirmed is not looked at")                                    \
+    X(GONE_EARLY, "G1", "the tree counts as gone when the postmaster exits")                       \
+    X(EMPTY_VOTES, "E3", "an etcd member that lost its data votes at once")
+
+#define MUTATION_ENUM(name, rule, text) MUT_##name,
+enum mutation { MUTATIONS(MUTATION_ENUM) MUT_MAX };
+#undef MUTATION_ENUM
+
+struct sim;
+struct plan;
+struct view;
+struct step;
+
+const char *mutation_rule(enum mutation mutation);
+const char *mutation_text(enum mutation mutation);
+
+/* The view on its way to decide(). */
+void mutate_view(const struct sim *sim, struct view *view);
+/* A plan before it begins. */
+void mutate_plan(const struct sim *sim, struct plan *plan);
+/* True: the condition of this step is answered yes. */
+bool mutate_await(const struct sim *sim, const struct step *step);

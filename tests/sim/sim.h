@@ -1,0 +1,173 @@
+#pragma once
+/* A whole cluster from a seed: hosts with clocks, the network between them, etcd, Postgres, guards and
+ * sidecars; faults; the invariants. One struct, no globals, reused from seed to seed. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sidecar/guard/deadline.h"
+#include "tests/sim/mutate.h"
+#include "tests/sim/node.h"
+#include "tests/sim/pg.h"
+#include "tests/sim/queue.h"
+#include "tests/sim/rng.h"
+#include "tests/sim/store.h"
+
+enum { WITNESS = DATA_MAX, HOSTS = DATA_MAX + 1, CALLS_MAX = 2048, PENDING_MAX = 64 };
+enum { RULES_MAX = 96, FAULTS_MAX = 48, TRACE_LINES = 3000, TRACE_LINE = 200 };
+
+#define MS(n) ((int64_t)(n) * 1000)
+#define SECONDS(n) ((int64_t)(n) * 1000000)
+
+struct host {
+    bool alive;
+    bool frozen[PROC_MAX];
+    uint32_t epoch[PROC_MAX];
+    int64_t thawed_us; /* when the host as a whole went on after a freeze; 0 never */
+    int64_t ppm;
+    int64_t offset_us;
+};
+
+struct raft_member {
+    bool up;
+    bool learner;        /* came back empty; no vote before it has caught up */
+    bool leading;        /* believes so */
+    int leader;          /* as it knows; NODE_NONE */
+    uint64_t term;
+    int64_t log;         /* number of the last entry it has */
+    int64_t rev;         /* applied */
+    int64_t heard_us;    /* from a leader; as leader: from a quorum */
+    int64_t patience_us; /* election timeout of this round */
+    int64_t depose_us;   /* when a leader that has been replaced notices; 0: not replaced */
+    int64_t expiry_us[LEASES_MAX];
+};
+
+struct lease_model {
+    int64_t ttl_us;
+    int64_t granted_rev;
+    int64_t gone_rev; /* 0: lives */
+    bool revoking;
+};
+
+struct call {
+    uint32_t generation;
+    bool answered;
+    uint32_t epoch;
+    struct request request;
+    struct reply reply;
+};
+
+struct pending {
+    int leader;
+    uint64_t term;
+    uint32_t slot, generation;
+};
+
+struct store {
+    struct raft_member member[ETCD_MEMBERS];
+    struct kv history[HISTORY_MAX];
+    int64_t rev, log;
+    uint64_t term;
+    int64_t election_us;
+    int64_t n_leases;
+    struct lease_model lease[LEASES_MAX];
+    int live[LEASES_MAX];
+    int n_live;
+    uint32_t next_call;
+    struct call call[CALLS_MAX];
+    struct pending pending[PENDING_MAX];
+    int n_pending;
+};
+
+struct guard {
+    bool alive;
+    struct deadline deadline;
+    bool stop_requested;
+    bool killing;
+    bool handed_over;
+};
+
+struct counters {
+    uint64_t fault[FAULTS_MAX];
+    uint64_t rule[RULES_MAX];
+    uint64_t step[STEP_MAX];
+    uint64_t leader_changes, promotions, acked, events, cycles;
+};
+
+struct sim {
+    uint64_t seed;
+    struct rng rng;
+    int64_t now_us;
+    int64_t end_us;
+    struct queue queue;
+    struct event stash[QUEUE_MAX / 4];
+    int n_stash;
+
+    int n; /* data nodes */
+    int64_t ttl_ms;
+    bool sync_on, strict, rewind;
+    bool tainted; /* a fault that breaks S1 by itself: losses are not counted */
+    struct host host[HOSTS];
+    uint8_t cut[HOSTS][HOSTS];  /* from, to: how many partitions cut it */
+    uint8_t repl_cut[HOSTS][HOSTS];
+    int loss_permille;
+    int64_t delay_us;           /* added to every message, now and then */
+
+    struct store store;
+    struct branch branch[BRANCHES_MAX];
+    int n_branches;
+    struct pg pg[DATA_MAX];
+    struct guard guard[DATA_MAX];
+    struct node node[DATA_MAX];
+
+    enum mutation mutation;
+    bool quiet;                 /* after healing: liveness counts */
+    int64_t healed_us;
+    int64_t stalled_us[DATA_MAX];
+    int64_t forgiven_mod; /* of `confirmed`, which a person gave up */
+    int last_leader;
+    const char *broken;         /* the invariant, NULL: none */
+    char broken_why[256];
+    struct counters counters;
+    bool tracing;
+    int n_trace;
+    char (*trace)[TRACE_LINE];
+};
+
+/* sim.c */
+void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation);
+void sim_run(struct sim *sim);
+void sim_at(struct sim *sim, int64_t delay_us, const struct event *event);
+bool sim_lives(const struct sim *sim, int host, enum proc proc);
+void sim_freeze(struct sim *sim, int host, enum proc proc, bool frozen);
+void sim_kill_proc(struct sim *sim, int host, enum proc proc);
+bool link_up(const struct sim *sim, int from, int to);
+bool repl_up(const struct sim *sim, int from, int to);
+/* A message; lost when the network does not carry it. */
+void net_send(struct sim *sim, int from, const struct event *event);
+void say_line(struct sim *sim, int node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* check.c */
+void check_broken(struct sim *sim, const char *invariant, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void check_key(struct sim *sim);                /* the leader key has changed */
+void check_taken(struct sim *sim, int node);
+void check_writable(struct sim *sim, int node); /* Postgres has begun to accept writes */
+void check_promoting(struct sim *sim, int node);
+void check_acked(struct sim *sim, int node, lsn_t lsn);
+void check_sync(struct sim *sim);               /* /sync or somebody's WAL has changed */
+void check_thawed(struct sim *sim, int host);
+void check_tick(struct sim *sim);
+void check_forgive(struct sim *sim, int node);  /* a person accepted what this node lacks */
+
+/* guard.c */
+void guard_offer(struct sim *sim, int node, struct mono at, struct guard_cookie cookie);
+void guard_arm(struct sim *sim, int node);
+void guard_tree_gone(struct sim *sim, int node);
+void guard_connect(struct sim *sim, int node);
+void guard_tell(struct sim *sim, int node);
+void guard_stop(struct sim *sim, int node);
+
+/* faults.c */
+void faults_plan(struct sim *sim);
+const char *fault_name(int fault);

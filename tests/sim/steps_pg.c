@@ -1,0 +1,365 @@
+/* The operation half of the steps that concern Postgres and the guard: what each does to the models,
+ * after the time that it takes. A reply may be lost although it was done. */
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+enum outcome { DONE, AGAIN, REFUSED };
+
+typedef enum outcome step_fn(struct sim *sim, int node, const struct step *step);
+
+static enum outcome stop_fast(struct sim *sim, int i, const struct step *step)
+{
+    (void)step;
+    pg_stop_fast(sim, i);
+    return DONE;
+}
+
+static enum outcome kill_tree(struct sim *sim, int i, const struct step *step)
+{
+    (void)step;
+    pg_kill_tree(sim, i);
+    return DONE;
+}
+
+static enum outcome start(struct sim *sim, int i, bool primary)
+{
+    struct pg *pg = &sim->pg[i];
+    const struct lease *lease = &sim->node[i].lease;
+    struct guard_cookie cookie = { 0 };
+    if (primary && lease->owns_key)
+        cookie = (struct guard_cookie){ lease->id, lease->create_revision };
+    if (pg->dir != DATA_DIR_VALID || pg_tree_alive(pg) || !sim->guard[i].alive)
+        return REFUSED;
+    enum deadline_verdict verdict =
+        deadline_start(&sim->guard[i].deadline, node_clock(sim, i), primary, cookie);
+    if (verdict != DEADLINE_OK) {
+        say_line(sim, i, "guard: refuses to start: %s", deadline_verdict_text(verdict));
+        return REFUSED;
+    }
+    pg_start(sim, i, primary);
+    guard_tell(sim, i);
+    return DONE;
+}
+
+static enum outcome start_standby(struct sim *sim, int i, const struct step *step)
+{
+    if (pg_tree_alive(&sim->pg[i]))
+        return REFUSED;
+    sim->pg[i].ssn_disk = (struct ssn){ .kind = SSN_EMPTY };
+    sim->pg[i].upstream = node_index(step->name);
+    return start(sim, i, false);
+}
+
+static enum outcome start_primary(struct sim *sim, int i, const struct step *step)
+{
+    if (pg_tree_alive(&sim->pg[i]))
+        return REFUSED;
+    sim->pg[i].ssn_disk = (struct ssn){ .kind = step->ssn, .names = set_of(&step->names) };
+    if (sim->mutation == MUT_SSN_NOT_COVERING)
+        sim->pg[i].ssn_disk = (struct ssn){ .kind = SSN_EMPTY };
+    return start(sim, i, true);
+}
+
+static enum outcome handed_over(struct sim *sim, int i, const struct step *step)
+{
+    (void)step;
+    sim->guard[i].handed_over = true;
+    return DONE;
+}
+
+/* ---- data ------------------------------------------------------------------------------ */
+
+static enum outcome initdb(struct sim *sim, int i, const struct step *step)
+{
+    (void)step;
+    sim->pg[i].fresh = true;
+    sim->pg[i].dir = DATA_DIR_FRESH;
+    sim->pg[i].system_id = rng_next(&sim->rng) | 1;
+    return DONE;
+}
+
+static void whole(struct pg *pg, int branch, lsn_t flush)
+{
+    pg->dir = DATA_DIR_VALID;
+    pg->fresh = false;
+    pg->branch = branch;
+    pg->flush = pg->control = flush;
+    pg->min_recovery = flush;
+    pg->torn = false;
+    pg->lost = false;
+    pg->start_failures = 0;
+    pg->refused_us = 0;
+    pg->ssn_disk = (struct ssn){ .kind = SSN_EMPTY };
+}
+
+static enum outcome adopt_new(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    (void)step;
+    if (pg->dir == DATA_DIR_VALID)
+        return DONE;
+    if (!pg->fresh)
+        return REFUSED;
+    whole(pg, branch_new(sim, -1, LSN_NONE, pg->system_id), 1000);
+    pg->was_primary = true;
+    pg->clean_stop = true;
+    return DONE;
+}
+
+/* The server at the other end answers as a primary. */
+static struct pg *source(struct sim *sim, int i, const char *name)
+{
+    int from = node_index(name);
+    if (from == NODE_NONE || from == i || !repl_up(sim, i, from) || !repl_up(sim, from, i) ||
+        !sim_lives(sim, from, PROC_POSTGRES))
+        return NULL;
+    struct pg *pg = &sim->pg[from];
+    return pg->state == PG_UP && pg->postmaster && !pg->in_recovery ? pg : NULL;
+}
+
+static enum outcome base_backup(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    const struct pg *from = source(sim, i, step->name);
+    if (from == NULL || pg_tree_alive(pg))
+        return REFUSED;
+    whole(pg, from->branch, from->flush);
+    pg->system_id = from->system_id;
+    pg->was_primary = false;
+    pg->clean_stop = false;
+    check_sync(sim);
+    return DONE;
+}
+
+static enum outcome remove_data(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    (void)step;
+    if (pg_tree_alive(pg))
+        return REFUSED;
+    pg->dir = DATA_DIR_EMPTY;
+    pg->branch = -1;
+    pg->flush = pg->control = LSN_NONE;
+    pg->torn = false;
+    check_sync(sim);
+    return DONE;
+}
+
+static enum outcome rewind_to(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    const struct pg *from = source(sim, i, step->name);
+    if (from == NULL || pg_tree_alive(pg) || rng_chance(&sim->rng, 20))
+        return REFUSED;
+    bool needed = !wal_contains(sim, from->branch, from->flush, pg->branch, pg->flush);
+    pg->torn = false;
+    if (!needed)
+        return DONE;
+    lsn_t common = wal_common(sim, pg->branch, pg->flush, from->branch, from->flush);
+    say_line(sim, i, "pg_rewind: from %llu back to %llu", (unsigned long long)pg->flush,
+             (unsigned long long)common);
+    pg->branch = from->branch;
+    pg->flush = pg->control = common;
+    pg->min_recovery = from->flush;
+    pg->was_primary = false;
+    pg->clean_stop = true;
+    pg->refused_us = 0;
+    check_sync(sim);
+    return DONE;
+}
+
+/* ---- a running server ------------------------------------------------------------------ */
+
+static enum outcome follow(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    pg->upstream = node_index(step->name);
+    pg->refused_us = 0;
+    return pg->state == PG_UP ? DONE : REFUSED;
+}
+
+static enum outcome end_blockers(struct sim *sim, int i, const struct step *step)
+{
+    (void)step;
+    sim->pg[i].blockers_ended = true;
+    return DONE;
+}
+
+static enum outcome promote(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    (void)step;
+    if (!pg->in_recovery && pg->state == PG_UP)
+        return DONE;
+    if (pg->state != PG_UP || !pg->postmaster)
+        return REFUSED;
+    pg_promote(sim, i);
+    return DONE;
+}
+
+static enum outcome checkpoint(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    (void)step;
+    if (pg->state != PG_UP || !pg->postmaster)
+        return REFUSED;
+    pg->control = pg->flush;
+    pg->checkpointed = true;
+    return DONE;
+}
+
+static enum outcome needs_primary(struct sim *sim, int i, const struct step *step)
+{
+    (void)step;
+    return pg_writable(&sim->pg[i]) && sim->pg[i].postmaster ? DONE : REFUSED;
+}
+
+static enum outcome probe_free(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    (void)step;
+    if (!pg_writable(pg) || !pg->postmaster)
+        return REFUSED;
+    (void)pg_commit(sim, i);
+    return pg->flag ? AGAIN : DONE;
+}
+
+static enum outcome set_ssn(struct sim *sim, int i, const struct step *step)
+{
+    if (!pg_writable(&sim->pg[i]) || !sim->pg[i].postmaster)
+        return REFUSED;
+    pg_set_ssn(sim, i, (struct ssn){ .kind = step->ssn, .names = set_of(&step->names) });
+    return DONE;
+}
+
+/* S2: it waits, and every walsender is at sync_priority 0. */
+static enum outcome probe_waits(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    (void)step;
+    if (!pg_writable(pg) || !pg->postmaster)
+        return REFUSED;
+    for (int s = 0; s < sim->n; s++)
+        if (repl_priority(&pg->sender[s], s) != 0)
+            return AGAIN;
+    if (pg->n_waiters > 0)
+        return DONE;
+    (void)pg_commit(sim, i);
+    return AGAIN;
+}
+
+static enum outcome read_flush(struct sim *sim, int i, const struct step *step)
+{
+    enum outcome outcome = needs_primary(sim, i, step);
+    if (outcome == DONE)
+        sim->node[i].runner.memory.flush = sim->pg[i].flush;
+    return outcome;
+}
+
+static enum outcome reload(struct sim *sim, int i, const struct step *step)
+{
+    (void)step;
+    sim->node[i].pending_reload = false;
+    if (sim->pg[i].state == PG_UP)
+        pg_reload(sim, i);
+    return DONE;
+}
+
+static enum outcome slots(struct sim *sim, int i, const struct step *step)
+{
+    sim->node[i].slots_known = sim->n;
+    return needs_primary(sim, i, step);
+}
+
+static enum outcome nothing(struct sim *sim, int i, const struct step *step)
+{
+    (void)sim;
+    (void)i;
+    (void)step;
+    return DONE;
+}
+
+/* ---- which, and how long ---------------------------------------------------------------- */
+
+static const struct {
+    step_fn *fn;
+    int low_ms, high_ms;
+} table[STEP_MAX] = {
+    [STEP_STOP_FAST] = { stop_fast, 0, 2 },
+    [STEP_KILL_TREE] = { kill_tree, 0, 2 },
+    [STEP_HANDED_OVER] = { handed_over, 0, 2 },
+    [STEP_START_STANDBY] = { start_standby, 3, 60 },
+    [STEP_START_PRIMARY] = { start_primary, 3, 60 },
+    [STEP_INITDB] = { initdb, 800, 3000 },
+    [STEP_ADOPT_NEW] = { adopt_new, 1, 10 },
+    [STEP_CREATE_ROLES] = { needs_primary, 5, 50 },
+    [STEP_BASE_BACKUP] = { base_backup, 800, 9000 },
+    [STEP_REMOVE_DATA] = { remove_data, 10, 500 },
+    [STEP_REWIND] = { rewind_to, 200, 4000 },
+    [STEP_FOLLOW] = { follow, 2, 20 },
+    [STEP_END_BLOCKERS] = { end_blockers, 1, 10 },
+    [STEP_PROMOTE] = { promote, 1, 5 },
+    [STEP_CHECKPOINT] = { checkpoint, 5, 2500 },
+    [STEP_PROBE_FREE] = { probe_free, 1, 5 },
+    [STEP_SET_SSN] = { set_ssn, 1, 10 },
+    [STEP_PROBE_WAITS] = { probe_waits, 3, 15 },
+    [STEP_READ_FLUSH] = { read_flush, 1, 3 },
+    [STEP_WRITE_CONF] = { nothing, 2, 10 },
+    [STEP_RELOAD] = { reload, 1, 5 },
+    [STEP_SLOTS] = { slots, 2, 20 },
+    [STEP_WRITE_HISTORY] = { nothing, 2, 20 },
+};
+
+static void on_op(struct sim *sim, const struct event *event)
+{
+    int i = event->host;
+    struct runner *runner = &sim->node[i].runner;
+    if (!runner->running || runner->op != (uint32_t)event->arg[0])
+        return;
+    const struct step *step = &runner->plan.steps[runner->at];
+    enum outcome outcome = table[step->kind].fn(sim, i, step);
+    if (outcome == AGAIN) {
+        sim_at(sim, MS(10), event);
+        return;
+    }
+    if (outcome == DONE && rng_chance(&sim->rng, 3))
+        outcome = REFUSED; /* done, but the answer is lost */
+    runner_op_done(sim, i, runner->op, outcome == DONE ? ERR_OK : ERR_TIMEOUT);
+}
+
+static void on_torn(struct sim *sim, const struct event *event)
+{
+    const struct runner *runner = &sim->node[event->host].runner;
+    if (runner->running && runner->op == (uint32_t)event->arg[0] &&
+        !pg_tree_alive(&sim->pg[event->host]))
+        sim->pg[event->host].torn = true;
+}
+
+bool step_postgres(struct sim *sim, int i, const struct step *step)
+{
+    struct node *node = &sim->node[i];
+    if (step->kind == STEP_GUARD_DEADLINE) {
+        if (node->lease.owns_key && !node->lease.held_once)
+            renew_begin(sim, i);
+        renew_offer(sim, i);
+        return false;
+    }
+    if (table[step->kind].fn == NULL)
+        return false;
+    int64_t takes = rng_tail(&sim->rng, MS(table[step->kind].low_ms), MS(table[step->kind].high_ms));
+    if (rng_chance(&sim->rng, 10))
+        takes += rng_tail(&sim->rng, 0, SECONDS(4)); /* a slow step */
+    struct event event = { .fn = on_op,
+                           .host = i,
+                           .proc = PROC_SIDECAR,
+                           .arg = { node->runner.op } };
+    sim_at(sim, takes, &event);
+    if (step->kind == STEP_BASE_BACKUP || step->kind == STEP_INITDB)
+        node->tool = node->runner.op;
+    if (step->kind == STEP_REWIND) {
+        event.fn = on_torn;
+        sim_at(sim, takes / 3, &event);
+    }
+    return true;
+}

@@ -1,0 +1,325 @@
+/* The operation half of the steps that write the store: one transaction, tried again until the step's
+ * deadline; a compare that is lost after a try without an answer may be our own success. */
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *reply);
+
+static void send(struct sim *sim, int i)
+{
+    struct node *node = &sim->node[i];
+    struct request request = { .kind = REQ_TXN,
+                               .node = i,
+                               .member = (int)rng_range(&sim->rng, 0, ETCD_MEMBERS - 1),
+                               .txn = node->runner.txn,
+                               .timeout_us = SECONDS(1),
+                               .done = on_answer,
+                               .ctx = node->runner.op };
+    store_send(sim, &request);
+}
+
+/* What a success means for the lease and the plan. */
+static void succeeded(struct sim *sim, int i, int64_t rev)
+{
+    struct node *node = &sim->node[i];
+    const struct txn *txn = &node->runner.txn;
+    struct lease *lease = &node->lease;
+    if (txn->kind == TXN_TAKE) {
+        lease->owns_key = true;
+        lease->create_revision = lease->mod_revision = rev;
+        lease->held_once = false;
+        renew_begin(sim, i);
+    } else if (txn->kind == TXN_ADOPT) {
+        const struct guard_view *guard = &node->guard_seen;
+        *lease = (struct lease){
+            .id = txn->lease,
+            .ttl_ms = sim->ttl_ms,
+            .owns_key = true,
+            .create_revision = txn->cmp_leader_create,
+            .mod_revision = rev,
+            .held_once = guard->has_deadline,
+            .held_until = mono_add(guard->deadline, lease_margin_ms(sim->ttl_ms, false)),
+        };
+        renew_begin(sim, i);
+    } else if (txn->kind == TXN_RELEASE) {
+        lease->owns_key = false;
+        lease->held_once = false;
+    } else if (txn->kind == TXN_SYNC) {
+        node->runner.memory.sync_mod_revision = rev;
+    } else if (txn->kind == TXN_CONFIG) {
+        node->runner.memory.config_mod_revision = rev;
+    }
+    observe_store(sim, i, rev);
+    runner_op_done(sim, i, node->runner.op, ERR_OK);
+}
+
+static void failed(struct sim *sim, int i, enum err_code code)
+{
+    struct node *node = &sim->node[i];
+    node->resync = true;
+    observe_resync(sim, i);
+    runner_op_done(sim, i, node->runner.op, code);
+}
+
+/* The revision at which all that we wanted to write was written; 0: it is not there. */
+static int64_t written_at(const struct kv *kv, const struct txn *txn)
+{
+    if (kv == NULL)
+        return 0;
+    switch (txn->kind) {
+    case TXN_TAKE:
+    case TXN_ADOPT:
+        return kv->leader.exists && kv->leader.owner == txn->node && kv->leader.lease == txn->lease
+                   ? kv->leader.mod
+                   : 0;
+    case TXN_RELEASE:
+        return !kv->leader.exists && kv->holder.released && kv->holder.lease == txn->lease
+                   ? kv->holder.mod
+                   : 0;
+    case TXN_SYNC:
+        return kv->sync.exists && kv->sync.leader == txn->node && kv->sync.standbys == txn->standbys
+                   ? kv->sync.mod
+                   : 0;
+    case TXN_WRITE_INITIALIZE:
+        return kv->initialize.exists && kv->initialize.system_id == txn->system_id ? kv->rev : 0;
+    case TXN_FAILOVER:
+        return kv->failover.exists ? 0 : kv->rev;
+    case TXN_CREATE_INITIALIZE:
+        return kv->initialize.exists && kv->initialize.lease == txn->lease ? kv->rev : 0;
+    case TXN_DELETE_SYNC:
+        return kv->sync.exists ? 0 : kv->rev;
+    case TXN_CONFIG:
+        return kv->config.exists ? kv->rev : 0;
+    case TXN_CONFIRM:
+    case TXN_DATA_ID:
+    case TXN_MEMBER:
+    case TXN_DELETE_LEADER:
+    case TXN_PAUSE:
+        return 0;
+    }
+    return 0;
+}
+
+static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
+{
+    struct node *node = &sim->node[i];
+    struct runner *runner = &node->runner;
+    if (!runner->running || runner->op != (uint32_t)ctx)
+        return;
+    if (reply->code != ERR_OK) {
+        runner->doubtful = true;
+        const struct step *step = &runner->plan.steps[runner->at];
+        if (mono_diff(node_clock(sim, i), runner->step_began) + 100 < step->deadline_ms)
+            send(sim, i);
+        else
+            failed(sim, i, ERR_TIMEOUT);
+        return;
+    }
+    if (reply->txn_ok) {
+        succeeded(sim, i, reply->rev);
+        return;
+    }
+    int64_t rev = runner->doubtful ? written_at(store_at(sim, reply->rev), &runner->txn) : 0;
+    if (rev != 0)
+        succeeded(sim, i, rev);
+    else
+        failed(sim, i, ERR_CONFLICT);
+}
+
+/* ---- transactions ---------------------------------------------------------------------- */
+
+static bool make_take(struct sim *sim, struct node *node, struct txn *txn)
+{
+    const struct view *view = &node->view;
+    txn->cmp_leader_create = sim->mutation == MUT_TAKE_OVER ? CMP_NONE : 0;
+    txn->cmp_holder_mod = view->store.holder.exists ? view->store.holder.mod_revision : 0;
+    if (sim->mutation == MUT_TAKE_NO_HOLDER)
+        txn->cmp_holder_mod = CMP_NONE;
+    txn->cmp_sync_mod = view->store.sync.mod_revision;
+    txn->cmp_config_mod = node->runner.memory.config_mod_revision;
+    if (sim->mutation == MUT_TAKE_NO_CONFIG)
+        txn->cmp_config_mod = CMP_NONE;
+    txn->lease = node->lease.id;
+    txn->flag = node->runner.accepts_loss;
+    return node->lease.id != 0;
+}
+
+static bool make_adopt(struct node *node, struct txn *txn)
+{
+    txn->cmp_leader_create = node->guard_seen.create_revision;
+    txn->lease = node->guard_seen.lease_id;
+    return txn->lease != 0;
+}
+
+static bool make_release(struct sim *sim, struct node *node, const struct step *step,
+                         struct txn *txn)
+{
+    txn->cmp_leader_create = node->lease.create_revision;
+    txn->cmp_leader_mod = node->lease.mod_revision;
+    if (sim->mutation == MUT_RELEASE_BY_NAME) {
+        txn->cmp_leader_create = txn->cmp_leader_mod = CMP_NONE;
+        txn->cmp_leader_owner = txn->node;
+    }
+    txn->lease = 0;
+    txn->candidate = node_index(step->name);
+    bool had = node->lease.owns_key;
+    /* L7: "a release that was sent ends the holding, whatever the reply". */
+    if (sim->mutation != MUT_RELEASE_KEPT) {
+        node->lease.owns_key = false;
+        node->lease.held_once = false;
+    }
+    return had;
+}
+
+static bool make_sync(struct sim *sim, struct node *node, const struct step *step, struct txn *txn)
+{
+    txn->standbys = set_of(&step->names);
+    txn->cmp_sync_mod = node->runner.memory.sync_mod_revision != 0
+                            ? node->runner.memory.sync_mod_revision
+                            : node->view.store.sync.mod_revision;
+    txn->cmp_leader_mod = node->lease.mod_revision;
+    if (sim->mutation == MUT_SYNC_NO_COMPARE)
+        txn->cmp_sync_mod = txn->cmp_leader_mod = CMP_NONE;
+    for (int p = 0; p < DATA_MAX; p++)
+        if (txn->standbys >> p & 1)
+            txn->cmp_data_id[p] = node->runner.data_id[p];
+    return node->lease.owns_key;
+}
+
+static bool make_write_initialize(struct sim *sim, struct node *node, struct txn *txn)
+{
+    txn->cmp_initialize_create = node->cache.initialize.create;
+    txn->system_id = sim->pg[txn->node].system_id;
+    return node->cache.initialize.exists;
+}
+
+static bool make(struct sim *sim, int i, const struct step *step, struct txn *txn)
+{
+    struct node *node = &sim->node[i];
+    switch (txn->kind) {
+    case TXN_TAKE:
+        return make_take(sim, node, txn);
+    case TXN_ADOPT:
+        return make_adopt(node, txn);
+    case TXN_RELEASE:
+        return make_release(sim, node, step, txn);
+    case TXN_SYNC:
+    case TXN_DELETE_SYNC:
+        return make_sync(sim, node, step, txn);
+    case TXN_CREATE_INITIALIZE:
+        txn->cmp_initialize_create = 0;
+        txn->lease = node->lease.id;
+        return node->lease.id != 0;
+    case TXN_WRITE_INITIALIZE:
+        return make_write_initialize(sim, node, txn);
+    case TXN_CONFIG:
+        txn->cmp_config_mod = 0;
+        return true;
+    case TXN_FAILOVER:
+        txn->cmp_failover_mod = node->view.store.failover.mod_revision;
+        return true;
+    case TXN_DATA_ID:
+    case TXN_CONFIRM:
+    case TXN_MEMBER:
+    case TXN_DELETE_LEADER:
+    case TXN_PAUSE:
+        return true;
+    }
+    return true;
+}
+
+/* Done already, by a former try of this very holder. */
+static bool is_there(const struct node *node, enum txn_kind kind)
+{
+    if (kind == TXN_CREATE_INITIALIZE)
+        return node->cache.initialize.exists && node->cache.initialize.system_id == 0 &&
+               node->cache.initialize.lease == node->lease.id;
+    return false;
+}
+
+static bool begin(struct sim *sim, int i, const struct step *step, enum txn_kind kind)
+{
+    struct node *node = &sim->node[i];
+    node->runner.txn = txn_make(kind, i);
+    node->runner.doubtful = false;
+    if (is_there(node, kind)) {
+        node->runner.op_done = true;
+        return true;
+    }
+    if (make(sim, i, step, &node->runner.txn))
+        send(sim, i);
+    else
+        node->runner.op_failed = true;
+    return true;
+}
+
+/* ---- the others ------------------------------------------------------------------------ */
+
+static void on_revoked(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
+{
+    struct node *node = &sim->node[i];
+    if (reply->code == ERR_OK) {
+        node->lease = (struct lease){ 0 };
+        renew_grant(sim, i);
+    }
+    runner_op_done(sim, i, (uint32_t)ctx, reply->code);
+}
+
+static bool begin_revoke(struct sim *sim, int i)
+{
+    struct node *node = &sim->node[i];
+    struct request request = { .kind = REQ_REVOKE,
+                               .node = i,
+                               .member = (int)rng_range(&sim->rng, 0, ETCD_MEMBERS - 1),
+                               .lease = node->lease.id,
+                               .timeout_us = SECONDS(2),
+                               .done = on_revoked,
+                               .ctx = node->runner.op };
+    store_send(sim, &request);
+    return true;
+}
+
+static void on_ask_out(struct sim *sim, const struct event *event)
+{
+    struct node *node = &sim->node[event->host];
+    if (!node->runner.running || node->runner.op != (uint32_t)event->arg[0])
+        return;
+    if (node->published.nosync)
+        runner_op_done(sim, event->host, node->runner.op, ERR_OK);
+    else
+        sim_at(sim, MS(10), event);
+}
+
+static bool begin_ask_out(struct sim *sim, int i)
+{
+    struct event event = { .fn = on_ask_out,
+                           .host = i,
+                           .proc = PROC_SIDECAR,
+                           .arg = { sim->node[i].runner.op } };
+    sim_at(sim, MS(1), &event);
+    return true;
+}
+
+bool step_store(struct sim *sim, int i, const struct step *step)
+{
+    static const int kinds[STEP_MAX] = {
+        [STEP_TAKE_KEY] = 1 + TXN_TAKE,
+        [STEP_ADOPT_KEY] = 1 + TXN_ADOPT,
+        [STEP_RELEASE_KEY] = 1 + TXN_RELEASE,
+        [STEP_WRITE_SYNC] = 1 + TXN_SYNC,
+        [STEP_DELETE_SYNC] = 1 + TXN_DELETE_SYNC,
+        [STEP_CREATE_INITIALIZE] = 1 + TXN_CREATE_INITIALIZE,
+        [STEP_WRITE_INITIALIZE] = 1 + TXN_WRITE_INITIALIZE,
+        [STEP_WRITE_CONFIG] = 1 + TXN_CONFIG,
+        [STEP_CLEAR_FAILOVER] = 1 + TXN_FAILOVER,
+        [STEP_WRITE_DATA_ID] = 1 + TXN_DATA_ID,
+    };
+    if (kinds[step->kind] != 0)
+        return begin(sim, i, step, (enum txn_kind)(kinds[step->kind] - 1));
+    if (step->kind == STEP_REVOKE_LEASE)
+        return begin_revoke(sim, i);
+    if (step->kind == STEP_ASK_OUT)
+        return begin_ask_out(sim, i);
+    return false;
+}
