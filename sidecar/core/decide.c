@@ -131,5 +131,5 @@ _Static_assert(sizeof(weights) / sizeof(weights[0]) == ACT_MAX, "a weight for ea
 
 bool decide_interrupts(enum action running, enum action wanted)
 {
-    return weights[wanted].urgency > weights[running].resistance;
+    return wanted != running && weights[wanted].urgency > weights[running].resistance;
 }
