@@ -14,10 +14,10 @@ struct control_store;
 struct control_store_spec {
     struct loop *loop;
     struct etcd *etcd;
-    struct cluster *cluster;      /* own writes are told to it */
-    struct http *http;            /* candidates are asked through it */
-    const struct http_tls *tls;   /* for their REST; may be NULL */
-    const struct config *config;  /* new settings are checked against it; see …_set_config */
+    struct cluster *cluster;     /* own writes are told to it */
+    struct http *http;           /* candidates are asked through it */
+    const struct http_tls *tls;  /* for their REST; may be NULL */
+    const struct config *config; /* new settings are checked against it; see …_set_config */
     api_state_fn *state;
     void *state_arg;
     loop_fn *changed; /* something was written: a cycle is due */
