@@ -34,5 +34,7 @@ struct process_spec {
 /* Strings are copied. Errors: ERR_SYSTEM (not started; done is not called). */
 enum err_code process_start(struct loop *loop, const struct process_spec *spec,
                             struct process **ret_process, struct err *err);
+/* Sends a signal to it and to what it forked (its process group); nothing once it has ended. */
+void process_signal(struct process *process, int signum);
 /* Kills it if it still runs; `done` is not called afterwards; NULL is fine; returns NULL. */
 struct process *process_free(struct process *process);

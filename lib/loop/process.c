@@ -151,7 +151,13 @@ static void on_deadline(void *arg)
 {
     struct process *process = arg;
     process->timed_out = true;
-    kill(-process->pid, SIGKILL);
+    process_signal(process, SIGKILL);
+}
+
+void process_signal(struct process *process, int signum)
+{
+    if (process->pid != 0)
+        kill(-process->pid, signum);
 }
 
 static void on_orphan(struct source *source, int pid_fd)

@@ -2,6 +2,7 @@
 #include "etcd/etcd.h"
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,14 +144,6 @@ START_TEST(deadline_holds)
 }
 END_TEST
 
-static void signal_etcd(int index, const char *name)
-{
-    char pattern[100];
-    (void)snprintf(pattern, sizeof(pattern), "listen-client-urls=%s", cluster.servers[index].url);
-    const char *argv[] = { "pkill", name, "-f", pattern, NULL };
-    tool_run(&cluster, argv);
-}
-
 /* A member that hears nothing any more: a read goes elsewhere within its deadline, a write is not
  * repeated, since it may have happened. */
 START_TEST(frozen_member)
@@ -161,7 +154,7 @@ START_TEST(frozen_member)
     struct etcd_how shorter = { .timeout_ms = 900, .endpoint = ETCD_ANY };
     etcd_endpoint_prefer(etcd, 0);
     ck_assert_int_eq(range(etcd, long_time).code, ERR_OK);
-    signal_etcd(0, "-STOP");
+    process_signal(cluster.servers[0].process, SIGSTOP);
     etcd_endpoint_prefer(etcd, 0);
     struct seen seen = range(etcd, shorter);
     ck_assert_msg(seen.code == ERR_OK, "%s", seen.error);
@@ -173,7 +166,7 @@ START_TEST(frozen_member)
     ck_assert_int_eq(seen.endpoint, 0);
     seen = put(etcd, shorter);
     ck_assert_msg(seen.code == ERR_OK, "%s", seen.error);
-    signal_etcd(0, "-CONT");
+    process_signal(cluster.servers[0].process, SIGCONT);
     etcd_free(etcd);
 }
 END_TEST
