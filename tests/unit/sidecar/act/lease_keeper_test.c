@@ -1,0 +1,218 @@
+#include "sidecar/act/lease_keeper.h"
+
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../support/store_node.h"
+#include "base/clock.h"
+#include "etcd/lease.h"
+#include "json/json.h"
+
+enum { TTL_MS = 3000 };
+
+static struct loop *loop;
+static struct etcd_cluster servers;
+static struct store_node node;
+
+static void setup_servers(int n)
+{
+    json_setup();
+    http_setup();
+    loop = loop_new();
+    etcd_cluster_start(&servers, loop, n, NULL);
+    store_node_start(&node, &servers, "a", TTL_MS);
+    store_node_wait(&node, store_node_ready, 20000);
+}
+
+static void setup(void)
+{
+    setup_servers(1);
+}
+
+static void setup_three(void)
+{
+    setup_servers(3);
+}
+
+static void teardown(void)
+{
+    store_node_stop(&node);
+    etcd_cluster_stop(&servers);
+    loop_free(loop);
+}
+
+static void take(void)
+{
+    ck_assert_msg(store_node_step(&node, STEP_TAKE_KEY, "") == ERR_OK, "%s", node.error);
+    store_node_wait(&node, store_node_holds, 2000);
+}
+
+static bool holds_no_more(struct store_node *who)
+{
+    return !store_node_holds(who);
+}
+
+/* L1: a renewal holds until its sending + ttl and no longer. L3: each that counts moves the guard's
+ * deadline to that less the margin. */
+START_TEST(a_renewal_counts)
+{
+    take();
+    const struct lease *lease = lease_keeper_lease(node.keeper);
+    ck_assert_int_le(lease->held_until.ms, clock_mono().ms + TTL_MS);
+    ck_assert_int_eq(node.deadline.ms, lease->held_until.ms - lease_margin_ms(TTL_MS, false));
+    ck_assert_int_eq(node.deadline_lease, lease->id);
+    int64_t before_ms = lease->held_until.ms;
+    run_for(loop, 2000);
+    ck_assert_int_ge(lease->held_until.ms, before_ms + 1400);
+    ck_assert_int_ge(node.deadlines, 3);
+    ck_assert_int_eq(lease_keeper_stats(node.keeper)->last, LEASE_COUNTS);
+}
+END_TEST
+
+/* L1: an etcd that does not answer renews nothing; the lease ends by itself, and what is answered after
+ * its end does not count. */
+START_TEST(a_stopped_etcd_renews_nothing)
+{
+    take();
+    store_node_signal(&servers, 0, SIGSTOP);
+    run_for(loop, 200); /* what had been answered already */
+    int64_t until_ms = lease_keeper_lease(node.keeper)->held_until.ms;
+    store_node_wait(&node, holds_no_more, TTL_MS + 500);
+    ck_assert_int_eq(lease_keeper_lease(node.keeper)->held_until.ms, until_ms);
+    store_node_signal(&servers, 0, SIGCONT);
+    run_for(loop, 1500);
+    ck_assert(!store_node_holds(&node));
+}
+END_TEST
+
+static bool not_owned(struct store_node *who)
+{
+    return !lease_keeper_lease(who->keeper)->owns_key;
+}
+
+static bool another_lease(struct store_node *who)
+{
+    const struct lease *lease = lease_keeper_lease(who->keeper);
+    return lease->id != 0 && lease->id != who->deadline_lease;
+}
+
+static void on_lease(void *arg, const struct etcd_lease_result *result)
+{
+    ck_assert_msg(result->outcome.code == ERR_OK, "%s", result->outcome.error);
+    *(bool *)arg = true;
+}
+
+/* A lease that was revoked behind our back takes the key with it: it does not hold from the next
+ * renewal on, and another one is granted. */
+START_TEST(a_revoked_lease_is_noticed)
+{
+    take();
+    bool done = false;
+    struct etcd_how how = { .timeout_ms = 2000, .endpoint = ETCD_ANY };
+    struct etcd_call *call =
+        etcd_lease_revoke(node.etcd, lease_keeper_lease(node.keeper)->id, how, on_lease, &done);
+    run_until(loop, &done, 2000);
+    etcd_call_free(call);
+    store_node_wait(&node, not_owned, TTL_MS / 2);
+    ck_assert(!store_node_holds(&node));
+    store_node_wait(&node, another_lease, TTL_MS);
+}
+END_TEST
+
+/* L7: the lease is not the key. A key that was deleted by hand is lost although the lease lives, and the
+ * lease stays ours. */
+START_TEST(a_deleted_key_is_noticed)
+{
+    take();
+    int64_t id = lease_keeper_lease(node.keeper)->id;
+    store_node_put(&node, "/service/t/leader", NULL);
+    store_node_wait(&node, not_owned, TTL_MS / 2);
+    run_for(loop, TTL_MS);
+    ck_assert_int_eq(lease_keeper_lease(node.keeper)->id, id);
+}
+END_TEST
+
+/* Part 3: "when it has no answer after ttl/8, a second sequence starts on another endpoint": one of three
+ * members that stands still costs nothing. */
+START_TEST(a_second_endpoint_takes_over)
+{
+    take();
+    for (int server = 0; server < 3; server++) {
+        store_node_signal(&servers, server, SIGSTOP);
+        struct mono end = mono_add(clock_mono(), TTL_MS);
+        while (mono_before(clock_mono(), end)) {
+            run_for(loop, 20);
+            ck_assert_msg(store_node_holds(&node), "lost while m%d stood still", server);
+        }
+        store_node_signal(&servers, server, SIGCONT);
+        run_for(loop, TTL_MS);
+    }
+}
+END_TEST
+
+/* S7: the position goes along with the renewal. */
+START_TEST(a_renewal_publishes_the_confirmed_position)
+{
+    take();
+    ck_assert_int_eq(store_node_step(&node, STEP_WRITE_SYNC, ""), ERR_OK);
+    node.confirmed = "{\"timeline\":1,\"history\":[],\"lsn\":4711}";
+    run_for(loop, TTL_MS / 2);
+    ck_assert_str_eq(cluster_value(node.cluster, "pgvigil/confirmed"), node.confirmed);
+    struct view *view = store_node_view(&node);
+    ck_assert(view->store.confirmed_exists);
+    ck_assert_uint_eq(view->store.confirmed_lsn, 4711);
+    free(view);
+    ck_assert(store_node_holds(&node));
+}
+END_TEST
+
+/* Part 2: "renewal stops when neither a cycle nor a local probe has completed for stall_limit, so that a
+ * dead head never holds the key for ever". */
+START_TEST(a_stalled_process_is_not_renewed)
+{
+    take();
+    node.stalls = true; /* stall_limit is 1 s there */
+    run_for(loop, 2500);
+    ck_assert(lease_keeper_stats(node.keeper)->stalled);
+    store_node_wait(&node, holds_no_more, TTL_MS + 500);
+}
+END_TEST
+
+/* G1: while the tree may still run and no guard says otherwise, nothing is renewed. */
+START_TEST(a_suspended_lease_runs_out)
+{
+    take();
+    lease_keeper_suspend(node.keeper, true);
+    int64_t until_ms = lease_keeper_lease(node.keeper)->held_until.ms;
+    store_node_wait(&node, holds_no_more, TTL_MS + 500);
+    ck_assert_int_eq(lease_keeper_lease(node.keeper)->held_until.ms, until_ms);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("lease_keeper");
+    TCase *one = tcase_create("one etcd");
+    tcase_set_timeout(one, 60);
+    tcase_add_checked_fixture(one, setup, teardown);
+    tcase_add_test(one, a_renewal_counts);
+    tcase_add_test(one, a_stopped_etcd_renews_nothing);
+    tcase_add_test(one, a_revoked_lease_is_noticed);
+    tcase_add_test(one, a_deleted_key_is_noticed);
+    tcase_add_test(one, a_renewal_publishes_the_confirmed_position);
+    tcase_add_test(one, a_stalled_process_is_not_renewed);
+    tcase_add_test(one, a_suspended_lease_runs_out);
+    suite_add_tcase(suite, one);
+    TCase *three = tcase_create("three etcds");
+    tcase_set_timeout(three, 60);
+    tcase_add_checked_fixture(three, setup_three, teardown);
+    tcase_add_test(three, a_second_endpoint_takes_over);
+    suite_add_tcase(suite, three);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
