@@ -83,7 +83,7 @@ struct source {
 };
 
 #define RING_ENTRY(link, member)                                                                   \
-    ((struct source *)(void *)((char *)(link)-offsetof(struct source, member)))
+    ((struct source *)(void *)((char *)(link) - offsetof(struct source, member)))
 
 static void ring_init(struct ring *ring)
 {
@@ -498,13 +498,17 @@ struct source *source_free(struct source *source)
     ring_remove(&source->in_queue);
     switch (source->kind) {
     case SOURCE_TIMER:
-    case SOURCE_DEFER: free(source); break;
+    case SOURCE_DEFER:
+        free(source);
+        break;
     case SOURCE_FD:
         close_source_handle(source, (uv_handle_t *)&source->fd.poll);
         if (source->fd.owned_fn != NULL)
             close(source->fd.fd);
         break;
-    case SOURCE_SIGNAL: close_source_handle(source, (uv_handle_t *)&source->signal.handle); break;
+    case SOURCE_SIGNAL:
+        close_source_handle(source, (uv_handle_t *)&source->signal.handle);
+        break;
     case SOURCE_WORK:
         if (source->work.in_pool) {
             source->work.dropped = true;
