@@ -169,7 +169,7 @@ static bool take_welcome(struct guard_client *client, struct frame *frame)
         proto_agree(PROTO_VERSION, version) != version)
         return false;
     client->version = version;
-    client->status.guard_since = (struct mono){ welcome.started_ms };
+    client->guard_since = (struct mono){ welcome.started_ms };
     return true;
 }
 
@@ -184,6 +184,7 @@ static bool take_status(struct guard_client *client, struct frame *frame)
                                                  [PROTO_CHILD_DYING] = GUARD_CHILD_DYING };
     struct guard_status *status = &client->status;
     status->connected = true;
+    status->guard_since = client->guard_since;
     status->child = children[told.child];
     status->pid = told.pid;
     status->exit_status = told.exit_status;
@@ -303,6 +304,8 @@ struct guard_client *guard_client_new(struct loop *loop, const char *socket_path
     client->arg = arg;
     client->fd = -1;
     client->pidfd = -1;
+    /* G1: nobody has said yet that nothing runs. */
+    client->status.child = GUARD_CHILD_DYING;
     client->tell = loop_defer(loop, client_tell, client);
     client->retry = loop_timer(loop, client_connect, client);
     client->timeout = loop_timer(loop, client_timeout, client);

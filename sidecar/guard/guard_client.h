@@ -20,7 +20,8 @@ struct guard_client;
 enum guard_child {
     GUARD_CHILD_NONE,    /* nothing of the tree runs (G1: everything killed and reaped) */
     GUARD_CHILD_RUNNING, /* the child itself is alive */
-    GUARD_CHILD_DYING,   /* gone or being killed; something that it forked may still run */
+    GUARD_CHILD_DYING,   /* gone or being killed; something that it forked may still run. Also
+                            until the guard was heard for the first time (G1) */
 };
 
 struct guard_status {

@@ -38,8 +38,9 @@ struct guard_client {
     guard_changed_fn *changed;
     void *arg;
     struct guard_status status;
-    int fd;           /* -1: not connected */
-    uint16_t version; /* agreed; 0: no welcome yet */
+    struct mono guard_since; /* of the welcome; told with the first status */
+    int fd;                  /* -1: not connected */
+    uint16_t version;        /* agreed; 0: no welcome yet */
     struct mono welcome_by;
     int pidfd; /* of the guard; -1: unknown, or it has ended */
     bool guard_ended;

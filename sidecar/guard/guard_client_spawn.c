@@ -20,7 +20,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-enum { SPAWN_FAILED = 127, PASS_MS = 10, ARGUMENTS = 8 };
+enum { SPAWN_FAILED = 127, PASS_MS = 10, ARGUMENTS = 8, LISTEN_MS = 2000, LISTEN_RETRY_MS = 5 };
 
 /* The guard is not to be killed or counted with us. Cgroup v2 only, where we may; a failure changes
  * nothing: the lock file finds the tree as well. Makes the group; leaves the file to join it by. */
@@ -109,12 +109,35 @@ static void spawn_arguments(const struct guard_spawn *spawn, const char **argv, 
     argv[count] = NULL;
 }
 
+/* A guard that is stopped listens as well: it is not lost. */
+static bool somebody_listens(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || !text_copy(address.sun_path, sizeof(address.sun_path), path))
+        return false;
+    return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
+}
+
+static enum err_code wait_until_listening(const char *path, struct err *err)
+{
+    struct mono give_up = mono_add(clock_mono(), LISTEN_MS);
+    while (!somebody_listens(path)) {
+        if (!mono_before(clock_mono(), give_up))
+            return err_set(err, ERR_TIMEOUT, "the guard does not listen on %s", path);
+        (void)poll(NULL, 0, LISTEN_RETRY_MS);
+    }
+    return ERR_OK;
+}
+
 enum err_code guard_client_spawn(const struct guard_spawn *spawn, struct err *err)
 {
     const char *argv[ARGUMENTS + 1];
     char grace[32];
     char cgroup[LIMIT_PATH];
     int ends[2];
+    if (somebody_listens(spawn->socket_path))
+        return ERR_OK;
     make_own_cgroup(cgroup, sizeof(cgroup));
     spawn_arguments(spawn, argv, grace, sizeof(grace));
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -135,7 +158,7 @@ enum err_code guard_client_spawn(const struct guard_spawn *spawn, struct err *er
         continue;
     if (got == (ssize_t)sizeof(why))
         return err_errno(err, why, "start the guard %s", spawn->program);
-    return ERR_OK;
+    return wait_until_listening(spawn->socket_path, err);
 }
 
 /* Does the process have the file open? Zombies have nothing open: they can neither write nor
@@ -212,16 +235,6 @@ enum err_code guard_client_kill_tree(const char *lock_path, struct mono give_up,
                                       : "by nobody who can be seen from here");
         (void)poll(NULL, 0, PASS_MS);
     }
-}
-
-/* A guard that is stopped listens as well: it is not lost. */
-static bool somebody_listens(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || !text_copy(address.sun_path, sizeof(address.sun_path), path))
-        return false;
-    return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
 }
 
 enum err_code guard_client_ensure(const struct guard_spawn *spawn, struct mono give_up,

@@ -16,16 +16,16 @@ struct guard_spawn {
     int64_t grace_s;       /* G2; 0: the guard's default */
 };
 
-/* What a sidecar does at its start, and again when its guard is `dead`: a guard that listens on the
- * socket is left alone (L5: it and its child live on); else what a lost one left behind is killed
- * until `give_up`, and only then a new one is started. Errors as of the two calls below. */
+/* Starts a guard detached: a session of its own, no child of ours, a cgroup of its own where
+ * that is possible; its log is our standard error. Returns once it listens. Where somebody
+ * listens on the socket already nothing is done: a guard that lives, and its child, live on
+ * (L5). ERR_SYSTEM: it could not be executed. ERR_TIMEOUT: it does not listen after 2 s. */
+enum err_code guard_client_spawn(const struct guard_spawn *spawn, struct err *err);
+
+/* What a sidecar does at its start, and again when its guard is `dead`: if nobody listens, kills
+ * what a lost guard left behind, until `give_up`, and only then starts a new one. */
 enum err_code guard_client_ensure(const struct guard_spawn *spawn, struct mono give_up,
                                   struct err *err);
-
-/* Starts a guard detached: a session of its own, no child of ours, a cgroup of its own where
- * that is possible; its log is our standard error. It listens soon after. Never beside one that
- * lives: it takes the socket's name. ERR_SYSTEM: it could not be executed. */
-enum err_code guard_client_spawn(const struct guard_spawn *spawn, struct err *err);
 
 /* G1 after a lost guard: kills everything that holds the lock file open (every process of the
  * tree inherited it, the guard has it too) until nobody does; then the tree is gone. The proof

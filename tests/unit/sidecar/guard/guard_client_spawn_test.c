@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,7 +20,7 @@
 
 static char folder[64];
 static char lock_path[128];
-static char other_path[128];
+static char other_path[100]; /* fits into a socket address */
 
 static void setup(void)
 {
@@ -127,7 +129,8 @@ START_TEST(starts_detached)
         .program = other_path, .socket_path = "/s", .lock_path = "/l", .grace_s = 9
     };
     struct err err;
-    ck_assert_msg(guard_client_spawn(&spawn, &err) == ERR_OK, "%s", err.text);
+    /* The script listens to nobody, and that is told as well. */
+    ck_assert_int_eq(guard_client_spawn(&spawn, &err), ERR_TIMEOUT);
     for (int count = 0; count < 400 && access(lock_path, R_OK) != 0; count++)
         (void)poll(NULL, 0, 5);
     int fd = open(lock_path, O_RDONLY | O_CLOEXEC);
@@ -141,6 +144,25 @@ START_TEST(starts_detached)
     ck_assert_int_ne(session, (int)getsid(0));
     ck_assert_int_le(files, 5);
     ck_assert_ptr_nonnull(strstr(said, "--socket /s --lock /l --grace 9\n"));
+}
+END_TEST
+
+/* L5: a guard that listens is left alone, whatever asks for another. */
+START_TEST(one_that_lives_is_left_alone)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", other_path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    const struct guard_spawn spawn = { .program = "/nowhere/guard",
+                                       .socket_path = other_path,
+                                       .lock_path = lock_path };
+    struct mono give_up = mono_add(clock_mono(), 1000);
+    ck_assert_int_eq(guard_client_spawn(&spawn, NULL), ERR_OK);
+    ck_assert_int_eq(guard_client_ensure(&spawn, give_up, NULL), ERR_OK);
+    close(fd);
+    ck_assert_int_eq(guard_client_ensure(&spawn, give_up, NULL), ERR_SYSTEM);
 }
 END_TEST
 
@@ -165,6 +187,7 @@ int main(void)
     tcase_add_test(tcase, nothing_to_kill);
     tcase_add_test(tcase, gives_up_without_the_word);
     tcase_add_test(tcase, starts_detached);
+    tcase_add_test(tcase, one_that_lives_is_left_alone);
     tcase_add_test(tcase, missing_program);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -298,6 +298,7 @@ END_TEST
 /* Requests without a guard fail at once, from the loop; afterwards it connects by itself. */
 START_TEST(not_connected)
 {
+    ck_assert_int_eq(status()->child, GUARD_CHILD_DYING); /* G1: nobody has said anything yet */
     guard_kill(world.client, on_done, NULL);
     ck_assert_int_eq(world.answers, 0);
     ck_assert_int_eq(answer(), ERR_UNREACHABLE);
