@@ -32,12 +32,17 @@ static const char *apply_name(const struct option *option)
     return "";
 }
 
-/* A '|' would end a cell of the table. */
+/* A '|' would end a cell of the table, a '<' begin a tag. */
 static void print_cell(FILE *to, const char *text)
 {
     fputc(' ', to);
     for (; *text != '\0'; text++)
-        fprintf(to, *text == '|' ? " or " : "%c", *text);
+        if (*text == '|')
+            fputs(" or ", to);
+        else if (*text == '<')
+            fputs("&lt;", to);
+        else
+            fputc(*text, to);
     fputs(" |", to);
 }
 
@@ -84,8 +89,11 @@ static void print_ignored(FILE *to)
     struct option_table table = option_table();
     fputs("| key | why |\n|---|---|\n", to);
     for (size_t i = 0; i < table.n; i++)
-        if (table.rows[i].unsupported)
-            fprintf(to, "| `%s` | %s |\n", table.rows[i].path, table.rows[i].help);
+        if (table.rows[i].unsupported) {
+            fprintf(to, "| `%s` |", table.rows[i].path);
+            print_cell(to, table.rows[i].help);
+            fputs("\n", to);
+        }
 }
 
 static const char introduction[] =
@@ -94,7 +102,8 @@ static const char introduction[] =
     "(`lib/settings/options.c`); do not edit it by hand.\n\n"
     "Sections and keys are Patroni's; our own lie under `pgvigil:`. There are two layers:\n\n"
     "* the **local file** of each member (YAML, or a directory of `*.yml` merged by name). Every\n"
-    "  key with a variable can be given in the environment, as `PGVIGIL_X` or else `PATRONI_X`.\n"
+    "  key with a variable can be given in the environment, as `PGVIGIL_X` or else `PATRONI_X`\n"
+    "  (those under `pgvigil:` as `PGVIGIL_X` only).\n"
     "  `SIGHUP` or `POST /reload` reads it again;\n"
     "* the **dynamic settings** of the cluster, one JSON value in etcd, changed with\n"
     "  `pgvigilctl edit-config` or `PATCH /config`. What stands in the local file under\n"
