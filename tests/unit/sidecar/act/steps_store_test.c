@@ -1,0 +1,398 @@
+#include "sidecar/act/steps_store.h"
+
+#include <check.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../support/store_node.h"
+#include "base/clock.h"
+#include "json/json.h"
+
+enum { TTL_MS = 3000 };
+
+static struct loop *loop;
+static struct etcd_cluster servers;
+static struct store_node a;
+static struct store_node b;
+
+static void setup(void)
+{
+    json_setup();
+    http_setup();
+    loop = loop_new();
+    etcd_cluster_start(&servers, loop, 1, NULL);
+    store_node_start(&a, &servers, "a", TTL_MS);
+    store_node_start(&b, &servers, "b", TTL_MS);
+    store_node_wait(&a, store_node_ready, 20000);
+    store_node_wait(&b, store_node_ready, 20000);
+}
+
+static void teardown(void)
+{
+    store_node_stop(&a);
+    store_node_stop(&b);
+    etcd_cluster_stop(&servers);
+    loop_free(loop);
+}
+
+#define STEP_OK(node, kind, name)                                                                  \
+    ck_assert_msg(store_node_step(node, kind, name) == ERR_OK, "%s", (node)->error)
+#define STEP_FAILS(node, kind, name, code, text)                                                   \
+    do {                                                                                           \
+        ck_assert_int_eq(store_node_step(node, kind, name), code);                                 \
+        ck_assert_msg(strstr((node)->error, text) != NULL, "%s", (node)->error);                   \
+    } while (0)
+
+static void take(struct store_node *node)
+{
+    STEP_OK(node, STEP_TAKE_KEY, "");
+    store_node_wait(node, store_node_holds, 2000);
+}
+
+static bool sees_no_leader(struct store_node *node)
+{
+    return cluster_value(node->cluster, "leader") == NULL;
+}
+
+static bool sees_leader(struct store_node *node)
+{
+    return cluster_value(node->cluster, "leader") != NULL;
+}
+
+static const char *value(struct store_node *node, const char *name)
+{
+    const char *found = cluster_value(node->cluster, name);
+    return found != NULL ? found : "(none)";
+}
+
+static bool may_take(struct store_node *node)
+{
+    struct view *view = store_node_view(node);
+    bool may = !view->store.leader_exists &&
+               lease_may_take(&view->store.holder, lease_keeper_lease(node->keeper)->id);
+    free(view);
+    return may;
+}
+
+/* L7: the key is created once; the transaction writes the holder record; the table of the writer shows
+ * both at once, the other's through the watch. */
+START_TEST(the_key_is_taken_once)
+{
+    take(&a);
+    ck_assert_str_eq(value(&a, "leader"), "a");
+    store_node_wait(&b, sees_leader, 500);
+    struct view *view = store_node_view(&b);
+    ck_assert_str_eq(view->store.leader, "a");
+    ck_assert_int_eq(view->store.leader_lease, lease_keeper_lease(a.keeper)->id);
+    ck_assert_int_eq(view->store.leader_create_revision,
+                     lease_keeper_lease(a.keeper)->create_revision);
+    ck_assert(view->store.holder.exists && !view->store.holder.released);
+    ck_assert_int_eq(view->store.holder.lease_id, lease_keeper_lease(a.keeper)->id);
+    free(view);
+    STEP_FAILS(&b, STEP_TAKE_KEY, "", ERR_REFUSED, "may still live");
+    STEP_FAILS(&a, STEP_TAKE_KEY, "", ERR_REFUSED, "ours already");
+}
+END_TEST
+
+/* Two that race at the same instant with the same view: one wins, the other is told that it lost. */
+START_TEST(one_of_two_wins)
+{
+    STEP_OK(&a, STEP_TAKE_KEY, "");
+    /* b has not heard of it yet: its own loop did not run since. */
+    enum err_code code = store_node_step(&b, STEP_TAKE_KEY, "");
+    ck_assert(code == ERR_CONFLICT || code == ERR_REFUSED);
+    ck_assert(!lease_keeper_lease(b.keeper)->owns_key);
+    ck_assert_str_eq(value(&b, "leader"), "a");
+}
+END_TEST
+
+/* L7: a release marks the holder record and names the candidate; who comes next may take the key at
+ * once. */
+START_TEST(a_release_hands_on)
+{
+    take(&a);
+    store_node_wait(&b, sees_leader, 500);
+    struct mono began = clock_mono();
+    STEP_OK(&a, STEP_RELEASE_KEY, "b");
+    ck_assert(!lease_keeper_lease(a.keeper)->owns_key);
+    ck_assert(!store_node_holds(&a));
+    store_node_wait(&b, sees_no_leader, 500);
+    ck_assert_str_eq(value(&b, "failover"), "{\"leader\":\"a\",\"member\":\"b\"}");
+    ck_assert(may_take(&b));
+    take(&b);
+    ck_assert_int_lt(mono_diff(clock_mono(), began), 1000);
+    struct view *view = store_node_view(&b);
+    ck_assert(view->store.failover.exists);
+    ck_assert_str_eq(view->store.failover.candidate, "b");
+    ck_assert(!view->store.failover.after_leader_loss); /* written together with the release */
+    free(view);
+    STEP_OK(&b, STEP_CLEAR_FAILOVER, "");
+    ck_assert_str_eq(value(&b, "failover"), "{}");
+}
+END_TEST
+
+/* L7: nobody takes the key from a holder whose record is unmarked while its lease lives; once
+ * LeaseTimeToLive says that it is gone, anybody may. */
+START_TEST(an_unmarked_record_blocks_until_the_lease_is_gone)
+{
+    take(&a);
+    store_node_wait(&b, sees_leader, 500);
+    store_node_put(&a, "/service/t/leader", NULL); /* by hand; the lease lives on */
+    store_node_wait(&b, sees_no_leader, 500);
+    run_for(loop, TTL_MS);
+    ck_assert(!may_take(&b));
+    STEP_FAILS(&b, STEP_TAKE_KEY, "", ERR_REFUSED, "may still live");
+    int64_t id = lease_keeper_lease(a.keeper)->id;
+    STEP_OK(&a, STEP_REVOKE_LEASE, ""); /* its Postgres is down */
+    store_node_wait(&b, may_take, 1500);
+    take(&b);
+    store_node_wait(&a, store_node_ready, 1000);
+    ck_assert_int_ne(lease_keeper_lease(a.keeper)->id, id);
+}
+END_TEST
+
+/* A holder that is silent for ttl: its lease runs out, the other sees it within moments and takes over. */
+START_TEST(a_silent_holder_is_replaced)
+{
+    take(&a);
+    store_node_wait(&b, sees_leader, 500);
+    lease_keeper_suspend(a.keeper, true);
+    struct mono last = lease_keeper_lease(a.keeper)->held_until;
+    store_node_wait(&b, may_take, TTL_MS + 2000);
+    ck_assert(!store_node_holds(&a)); /* I1: not before the end */
+    ck_assert_int_ge(clock_mono().ms, last.ms);
+    take(&b);
+    ck_assert_int_lt(mono_diff(clock_mono(), last), 1500);
+}
+END_TEST
+
+/* L7: the late release of a former process fails once another one has adopted the key; what was sent
+ * ends its holding all the same. */
+START_TEST(an_adoption_defeats_a_late_release)
+{
+    take(&a);
+    const struct lease former = *lease_keeper_lease(a.keeper);
+    struct store_node again;
+    store_node_start(&again, &servers, "a", TTL_MS); /* the restarted sidecar */
+    store_node_wait(&again, store_node_ready, 5000);
+    STEP_FAILS(&again, STEP_ADOPT_KEY, "", ERR_REFUSED, "no holding");
+    again.guard = (struct guard_view){ .tree_alive = true,
+                                       .has_deadline = true,
+                                       .deadline = mono_add(clock_mono(), 2000),
+                                       .lease_id = former.id,
+                                       .create_revision = former.create_revision };
+    STEP_OK(&again, STEP_ADOPT_KEY, "");
+    const struct lease *lease = lease_keeper_lease(again.keeper);
+    ck_assert_int_eq(lease->id, former.id);
+    ck_assert_int_eq(lease->create_revision, former.create_revision);
+    ck_assert_int_gt(lease->mod_revision, former.mod_revision);
+    ck_assert(store_node_holds(&again)); /* the guard's word: no gap (L5) */
+    STEP_FAILS(&a, STEP_RELEASE_KEY, "", ERR_CONFLICT, "leader has changed");
+    ck_assert(!lease_keeper_lease(a.keeper)->owns_key);
+    run_for(loop, TTL_MS + 1000);
+    ck_assert(store_node_holds(&again));
+    store_node_stop(&again);
+}
+END_TEST
+
+/* L7: a cookie that does not agree with the key adopts nothing. */
+START_TEST(a_foreign_key_is_not_adopted)
+{
+    take(&a);
+    b.guard = (struct guard_view){ .tree_alive = true,
+                                   .has_deadline = true,
+                                   .deadline = mono_add(clock_mono(), 2000),
+                                   .lease_id = lease_keeper_lease(a.keeper)->id,
+                                   .create_revision = 1 };
+    STEP_FAILS(&b, STEP_ADOPT_KEY, "", ERR_CONFLICT, "leader has changed");
+    ck_assert(!lease_keeper_lease(b.keeper)->owns_key);
+}
+END_TEST
+
+/* L1: what comes after the end of a holding does not count; with nothing of Postgres left the key is
+ * adopted anew. */
+START_TEST(our_own_key_is_adopted_anew)
+{
+    take(&a);
+    a.guard.tree_alive = true;
+    STEP_FAILS(&a, STEP_ADOPT_KEY, "", ERR_REFUSED, "Postgres runs");
+    a.guard.tree_alive = false;
+    int64_t before = lease_keeper_lease(a.keeper)->mod_revision;
+    STEP_OK(&a, STEP_ADOPT_KEY, "");
+    ck_assert_int_gt(lease_keeper_lease(a.keeper)->mod_revision, before);
+    store_node_wait(&a, store_node_holds, 1000);
+}
+END_TEST
+
+static void names_one(struct step *step, const char *name)
+{
+    *step = (struct step){ .kind = STEP_WRITE_SYNC };
+    names_add(&step->names, name);
+}
+
+/* S3: a write of /sync compares its revision and the leader key's; a second one of the same plan
+ * compares the first one's. */
+START_TEST(sync_is_compared)
+{
+    struct step step;
+    names_one(&step, "b");
+    STEP_FAILS(&a, STEP_WRITE_SYNC, "", ERR_REFUSED, "not ours");
+    take(&a);
+    STEP_OK(&a, STEP_WRITE_SYNC, "");
+    ck_assert_str_eq(value(&a, "sync"), "{\"leader\":\"a\",\"quorum\":0,\"sync_standby\":null}");
+    ck_assert_int_eq(store_node_run(&a, &step), ERR_OK);
+    ck_assert_str_eq(value(&a, "sync"), "{\"leader\":\"a\",\"quorum\":0,\"sync_standby\":\"b\"}");
+    store_node_put(&b, "/service/t/sync", "{\"leader\":\"a\",\"quorum\":0,\"sync_standby\":null}");
+    STEP_FAILS(&a, STEP_WRITE_SYNC, "", ERR_CONFLICT, "sync has changed");
+    /* The lost compare has brought the present value. */
+    ck_assert_str_eq(value(&a, "sync"), "{\"leader\":\"a\",\"quorum\":0,\"sync_standby\":null}");
+    a.memory = (struct plan_memory){ 0 };
+    STEP_OK(&a, STEP_DELETE_SYNC, "");
+    ck_assert_str_eq(value(&a, "sync"), "(none)");
+}
+END_TEST
+
+/* S2: a member that begins to replace its data after the growth began is not added. */
+START_TEST(a_member_with_new_data_is_not_added)
+{
+    struct step step;
+    names_one(&step, "b");
+    take(&a);
+    struct view *view = store_node_view(&a);
+    steps_store_begin(a.steps, view);
+    free(view);
+    STEP_OK(&b, STEP_WRITE_DATA_ID, "");
+    ck_assert_uint_eq(strlen(value(&b, "pgvigil/data/b")), 16);
+    ck_assert_int_eq(store_node_run(&a, &step), ERR_CONFLICT);
+    ck_assert_msg(strstr(a.error, "pgvigil/data/b") != NULL, "%s", a.error);
+    view = store_node_view(&a);
+    steps_store_begin(a.steps, view);
+    free(view);
+    ck_assert_int_eq(store_node_run(&a, &step), ERR_OK);
+    /* S2: "A member clones only while /sync does not name it". */
+    run_for(loop, 100);
+    STEP_FAILS(&b, STEP_WRITE_DATA_ID, "", ERR_REFUSED, "names this member");
+}
+END_TEST
+
+/* L8: the key is not taken on a config that has changed since the plan began. */
+START_TEST(the_config_is_compared)
+{
+    STEP_OK(&a, STEP_WRITE_CONFIG, "");
+    ck_assert_str_eq(value(&a, "config"), "{\"ttl\":3}");
+    ck_assert_int_gt(a.memory.config_mod_revision, 0);
+    store_node_put(&b, "/service/t/config", "{\"ttl\":3,\"pause\":true}");
+    STEP_FAILS(&a, STEP_TAKE_KEY, "", ERR_CONFLICT, "config has changed");
+    a.memory = (struct plan_memory){ 0 };
+    STEP_OK(&a, STEP_TAKE_KEY, "");
+    STEP_OK(&b, STEP_WRITE_CONFIG, ""); /* it is there: done */
+    ck_assert_str_eq(value(&b, "config"), "{\"ttl\":3,\"pause\":true}");
+}
+END_TEST
+
+/* Part 6: one node wins `initialize`; it is under its lease while empty and becomes the system id. */
+START_TEST(one_node_initializes)
+{
+    STEP_OK(&a, STEP_CREATE_INITIALIZE, "");
+    STEP_OK(&a, STEP_CREATE_INITIALIZE, ""); /* idempotent */
+    STEP_FAILS(&b, STEP_CREATE_INITIALIZE, "", ERR_CONFLICT, "initialize exists already");
+    STEP_FAILS(&b, STEP_WRITE_INITIALIZE, "", ERR_CONFLICT, "another node");
+    struct view *view = store_node_view(&b);
+    ck_assert(view->store.initialize_exists);
+    ck_assert_uint_eq(view->store.initialize, 0);
+    ck_assert_int_eq(view->store.initialize_lease, lease_keeper_lease(a.keeper)->id);
+    free(view);
+    STEP_OK(&a, STEP_WRITE_INITIALIZE, "");
+    STEP_OK(&a, STEP_WRITE_INITIALIZE, "");
+    ck_assert_str_eq(value(&a, "initialize"), "7000000000000000001");
+}
+END_TEST
+
+static bool wrote_member(struct store_node *node)
+{
+    const char *member = cluster_value(node->cluster, "members/a");
+    return member != NULL;
+}
+
+/* S5: asking out is done once the member key says nosync, with everything else as it was. */
+START_TEST(asking_out_is_published)
+{
+    publish_member(a.publish, "{\"conn_url\":\"postgres://x/\",\"tags\":{\"z\":1}}");
+    store_node_wait(&a, wrote_member, 1000);
+    STEP_OK(&a, STEP_ASK_OUT, "");
+    ck_assert_str_eq(value(&a, "members/a"),
+                     "{\"conn_url\":\"postgres://x/\",\"tags\":{\"z\":1,\"nosync\":true,"
+                     "\"sync_priority\":0}}");
+    publish_member(a.publish, "{\"conn_url\":\"postgres://y/\"}");
+    run_for(loop, 100);
+    ck_assert_str_eq(value(&a, "members/a"),
+                     "{\"conn_url\":\"postgres://y/\",\"tags\":{\"nosync\":true,"
+                     "\"sync_priority\":0}}");
+    publish_ask_out(a.publish, false);
+    run_for(loop, 100);
+    ck_assert_str_eq(value(&a, "members/a"), "{\"conn_url\":\"postgres://y/\"}");
+}
+END_TEST
+
+START_TEST(history_is_written_by_the_leader)
+{
+    STEP_FAILS(&a, STEP_WRITE_HISTORY, "", ERR_REFUSED, "not ours");
+    take(&a);
+    STEP_OK(&a, STEP_WRITE_HISTORY, "");
+    ck_assert_str_eq(value(&a, "history"), "[[1,100,\"no recovery target specified\"]]");
+}
+END_TEST
+
+static bool lease_changed(struct store_node *node)
+{
+    return lease_keeper_lease(node->keeper)->id != node->deadline_lease;
+}
+
+/* L7: a release whose reply is lost ends the holding; the key cannot stay behind under a lease that we
+ * go on renewing. */
+START_TEST(a_release_without_a_reply_ends_the_holding)
+{
+    take(&a);
+    store_node_signal(&servers, 0, SIGSTOP);
+    ck_assert_int_eq(store_node_step(&a, STEP_RELEASE_KEY, ""), ERR_TIMEOUT);
+    ck_assert(!lease_keeper_lease(a.keeper)->owns_key);
+    ck_assert(lease_changed(&a));
+    struct view *view = store_node_view(&a);
+    ck_assert(!view->store.loaded); /* nothing is decided before it is read again */
+    free(view);
+    store_node_signal(&servers, 0, SIGCONT);
+    store_node_wait(&b, may_take, 2 * TTL_MS);
+    store_node_wait(&a, store_node_ready, 2000);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("steps_store");
+    TCase *tcase = tcase_create("two nodes");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, the_key_is_taken_once);
+    tcase_add_test(tcase, one_of_two_wins);
+    tcase_add_test(tcase, a_release_hands_on);
+    tcase_add_test(tcase, an_unmarked_record_blocks_until_the_lease_is_gone);
+    tcase_add_test(tcase, a_silent_holder_is_replaced);
+    tcase_add_test(tcase, an_adoption_defeats_a_late_release);
+    tcase_add_test(tcase, a_foreign_key_is_not_adopted);
+    tcase_add_test(tcase, our_own_key_is_adopted_anew);
+    tcase_add_test(tcase, sync_is_compared);
+    tcase_add_test(tcase, a_member_with_new_data_is_not_added);
+    tcase_add_test(tcase, the_config_is_compared);
+    tcase_add_test(tcase, one_node_initializes);
+    tcase_add_test(tcase, asking_out_is_published);
+    tcase_add_test(tcase, history_is_written_by_the_leader);
+    tcase_add_test(tcase, a_release_without_a_reply_ends_the_holding);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
