@@ -9,6 +9,7 @@
 
 #include "base/clean.h"
 #include "sidecar/postgres/files.h"
+#include "sidecar/postgres/fresh.h"
 
 static bool exists_in(const char *directory, const char *name)
 {
@@ -22,15 +23,6 @@ static bool is_mount_point(const char *path)
     return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &info) == 0 &&
            (info.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 &&
            (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-}
-
-/* Our mark and the word that initdb ended lie beside a complete directory. */
-static bool is_fresh(const struct place *place)
-{
-    auto_text struct text word = text_new(64);
-    return file_exists(place->fresh_mark) && exists_in(place->fresh_data, "PG_VERSION") &&
-           file_read(place->fresh_done, &word, NULL) == ERR_OK &&
-           text_starts_with(text_str(&word), "initdb");
 }
 
 static enum data_dir broken(struct datadir *dir, const char *what, const char *path)
@@ -58,7 +50,7 @@ static enum data_dir classify(const struct place *place, struct datadir *dir)
         return DATA_DIR_BROKEN;
     }
     if (empty)
-        return is_fresh(place) ? DATA_DIR_FRESH : DATA_DIR_EMPTY;
+        return fresh_is_complete(place, "initdb") ? DATA_DIR_FRESH : DATA_DIR_EMPTY;
     if (!exists_in(place->data, "PG_VERSION") || !exists_in(place->data, "global/pg_control"))
         return broken(dir, "is not empty and no data directory: move away what is in it",
                       place->data);

@@ -71,6 +71,7 @@ struct postgres *postgres_free(struct postgres *postgres)
 void postgres_settings_changed(struct postgres *postgres, const struct settings *settings)
 {
     postgres->parts.settings = settings;
+    postgres->pending_for = 0;
     conf_compare(postgres);
     probe_look_at_settings(postgres->probe);
 }
@@ -78,6 +79,7 @@ void postgres_settings_changed(struct postgres *postgres, const struct settings 
 void postgres_config_changed(struct postgres *postgres, const struct config *config)
 {
     postgres->parts.config = config;
+    postgres->pending_for = 0;
     conf_compare(postgres);
     probe_look_at_settings(postgres->probe);
 }
@@ -110,6 +112,7 @@ static void begin_life(struct postgres *postgres, const struct guard_status *gua
         count_end(postgres, guard);
     lives->answered = false;
     lives->told_to_stop = false;
+    postgres->pending_for = 0;
     if (!running && same_guard)
         count_end(postgres, guard); /* it came and went between two words of the guard */
     /* Taken over from a former sidecar: a change of the files may not have reached it. */

@@ -469,6 +469,16 @@ void session_query(struct session *session, const struct session_query *query)
 
 /* ---- texts ---- */
 
+char *session_verifier(const struct session *session, const char *user, const char *password)
+{
+    if (session_backend_pid(session) == 0)
+        return NULL;
+    char *encrypted = PQencryptPasswordConn(session->conn, password, user, "scram-sha-256");
+    char *copy = mem_strdup(encrypted);
+    PQfreemem(encrypted);
+    return copy;
+}
+
 static char *quote(const char *text, char mark, const char *prefix)
 {
     char *quoted = mem_new(2 * strlen(text) + strlen(prefix) + 3);

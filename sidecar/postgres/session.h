@@ -67,6 +67,10 @@ int session_backend_pid(const struct session *session);
 /* Counts the connections made: tells whether "the same session" is still the same. */
 unsigned session_connections(const struct session *session);
 
+/* The SCRAM verifier of a password, so that the password itself never travels; heap, freed by the
+ * caller; NULL while not connected. */
+char *session_verifier(const struct session *session, const char *user, const char *password);
+
 /* Quoted for SQL, in heap memory that the caller frees. */
 char *session_quote_literal(const char *text);
 char *session_quote_identifier(const char *text);

@@ -1,0 +1,116 @@
+/* Steps that write the files of Postgres and tell it to read them again. */
+#include <signal.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "sidecar/act/pg_op.h"
+
+/* ---- writing ---- */
+
+static enum err_code write_files(struct op_job *job, struct err *err)
+{
+    const struct conf_write write = {
+        .place = &job->place,
+        .files = &job->files,
+        .signal = job->signal,
+        .starting = job->starting,
+    };
+    return conf_write(&write, err);
+}
+
+void pg_write_files(struct pg_op *op, enum conf_signal signal, bool starting, op_after_fn *after)
+{
+    struct op_job *job = op_job_new(op);
+    op->pg->writing = true; /* until the operation is freed */
+    postgres_render(op->pg, &job->files);
+    job->signal = signal;
+    job->starting = starting;
+    op_work(op, job, write_files, after);
+}
+
+/* ---- write, then reload ---- */
+
+static void after_signal(struct pg_op *op, enum err_code code, const struct err *err)
+{
+    if (code != ERR_OK) {
+        op_fail_with(op, code, err);
+        return;
+    }
+    op->pg->reload_due = false;
+    probe_look_at_settings(op->pg->probe);
+    op_done(op);
+}
+
+static void after_write(struct pg_op *op, enum err_code code, const struct err *err)
+{
+    if (code != ERR_OK) {
+        op->pg->role = op->former;
+        op_fail_with(op, code, err);
+        return;
+    }
+    op->pg->role_known = true;
+    op->pg->files_differ = false;
+    op->pg->reload_due = true; /* until the server was told */
+    postgres_note_ssn(op->pg);
+    if (op->step.kind == STEP_WRITE_CONF)
+        op_done(op); /* RELOAD is a step of its own */
+    else
+        op_signal(op, SIGHUP, after_signal);
+}
+
+/* Nothing is written before we know what stands there: an SSN that we did not read would be lost. */
+static bool may_write(struct pg_op *op)
+{
+    op->former = op->pg->role;
+    if (op->pg->role_known)
+        return true;
+    op_fail(op, ERR_CONFLICT, "the configuration on the disk was not read yet");
+    return false;
+}
+
+/* S2: "on disk before the reload". */
+void pg_set_ssn(struct pg_op *op)
+{
+    if (!may_write(op))
+        return;
+    op->pg->role.ssn = op->step.ssn;
+    op->pg->role.ssn_names = op->step.names;
+    pg_write_files(op, CONF_SIGNAL_KEEP, false, after_write);
+}
+
+/* Design part 6: "new leader appears: change primary_conninfo by reload, no restart". */
+void pg_follow(struct pg_op *op)
+{
+    struct conf_role *role = &op->pg->role;
+    if (!may_write(op))
+        return;
+    if (op->host[0] == '\0') {
+        op_fail(op, ERR_NOT_FOUND, "no address of member %s is known", op->step.name);
+        return;
+    }
+    memcpy(role->upstream, op->step.name, sizeof(role->upstream));
+    memcpy(role->upstream_host, op->host, sizeof(role->upstream_host));
+    role->upstream_port = op->port;
+    role->end_blockers = false;
+    probe_restart_follow(op->pg->probe);
+    pg_write_files(op, CONF_SIGNAL_KEEP, false, after_write);
+}
+
+void pg_end_blockers(struct pg_op *op)
+{
+    if (!may_write(op))
+        return;
+    op->pg->role.end_blockers = op->pg->role.standby;
+    pg_write_files(op, CONF_SIGNAL_KEEP, false, after_write);
+}
+
+void pg_write_conf(struct pg_op *op)
+{
+    if (may_write(op))
+        pg_write_files(op, CONF_SIGNAL_KEEP, false, after_write);
+}
+
+void pg_reload(struct pg_op *op)
+{
+    op_signal(op, SIGHUP, after_signal);
+}
