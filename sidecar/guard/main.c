@@ -94,7 +94,7 @@ static bool parse(struct options *options, char **words)
 /* A child's standard input, output and error must not become our sockets. */
 static void open_standard_files(void)
 {
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int fd = open("/dev/null", O_RDWR); /* NOLINT(android-cloexec-open): the child has them too */
     while (fd >= 0 && fd <= STDERR_FILENO)
         fd = open("/dev/null", O_RDWR);
     if (fd > STDERR_FILENO)

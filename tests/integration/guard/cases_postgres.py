@@ -247,5 +247,41 @@ def pid_1_of_a_musl_root(world):
     as_pid_1(world, root, ['/child'], None)
 
 
-CASES = [postmaster_killed_while_a_backend_commits, deadline_with_a_hundred_backends,
+def supervisor_as_pid_1(world):
+    """A node as in the demo: PID 1 supervises, the sidecar's guard is detached and outlives it, a
+    stop of the node ends all three."""
+    if os.getuid() != 0:
+        raise Skip('needs root for namespaces')
+    folder = world.folder
+    script = (f'echo $$ >>{folder}/starts; test -S {folder}/s || '
+              f'setsid {world.binary} --socket {folder}/s --lock {folder}/lock & '
+              'exec sleep 99')
+    process = world.popen(['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc',
+                           world.binary, '--supervise', '--', '/bin/sh', '-c', script],
+                          stderr=open(os.path.join(folder, 's.log'), 'ab'))
+    pids = lambda: subprocess.run(['pgrep', '-P', str(process.pid)], capture_output=True,
+                                  text=True).stdout.split()
+    end = time.monotonic() + 5
+    while time.monotonic() < end and not os.path.exists(f'{folder}/s'):
+        time.sleep(0.01)
+    supervisor = int(pids()[0])
+    children = lambda name: subprocess.run(['pgrep', '-P', str(supervisor), '-x', name],
+                                           capture_output=True, text=True).stdout.split()
+    sidecar = wire.Sidecar(f'{folder}/s')
+    check(sidecar.start(['/bin/sleep', '98'])[0] == OK, 'start')
+    old = children('sleep')
+    os.kill(int(old[0]), signal.SIGKILL)
+    time.sleep(0.15)
+    check(len(children('sleep')) == 1 and children('sleep') != old, 'restarted')
+    check(sidecar.status.child == CHILD_RUNNING and not sidecar.closed, 'the guard lives on')
+    sidecar.close()
+    began = time.monotonic()
+    os.kill(supervisor, signal.SIGRTMIN + 3)
+    process.wait(5)
+    took = time.monotonic() - began
+    check(took < 3 and not os.path.exists(f'{folder}/s'), f'the guard ended in order, {took:.1f} s')
+    return f'stopped in {took:.1f} s'
+
+
+CASES = [supervisor_as_pid_1, postmaster_killed_while_a_backend_commits, deadline_with_a_hundred_backends,
          stop_of_a_container_stops_postgres_fast, pid_1_of_a_foreign_root, pid_1_of_a_musl_root]
