@@ -9,7 +9,7 @@
 
 /* Our claim on the leader key. */
 struct lease {
-    int64_t id;              /* of etcd; 0: none granted */
+    int64_t id; /* of etcd; 0: none granted */
     int64_t ttl_ms;
     bool owns_key;           /* the key was created or adopted by this process and not released */
     int64_t create_revision; /* of the key that we own */
@@ -20,9 +20,9 @@ struct lease {
 
 /* One renewal sequence on one endpoint: a read, a keepalive, a read or transaction of the key. */
 struct lease_renewal {
-    bool complete;           /* all three were answered, by the same endpoint */
-    struct mono sent;        /* CLOCK_BOOTTIME, taken before the keepalive was sent */
-    uint64_t term_before;    /* raft_term of the last reply before the keepalive */
+    bool complete;        /* all three were answered, by the same endpoint */
+    struct mono sent;     /* CLOCK_BOOTTIME, taken before the keepalive was sent */
+    uint64_t term_before; /* raft_term of the last reply before the keepalive */
     uint64_t term_keepalive;
     uint64_t term_read;
     int64_t keepalive_ttl_s; /* <= 0: the lease is gone */

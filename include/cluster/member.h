@@ -48,7 +48,7 @@ struct member {
     bool checkpoint_pending; /* checkpoint_after_promote: false */
     bool pending_restart;
     bool pause;
-    bool streaming;          /* replication_state is "streaming" */
+    bool streaming; /* replication_state is "streaming" */
     bool has_receive_lsn;
     lsn_t xlog_location; /* primary: LSN_NONE when not known */
     lsn_t receive_lsn;
@@ -57,10 +57,10 @@ struct member {
     struct tags tags;
 };
 
-const char *member_state_name(enum member_state state);          /* "unknown" for UNKNOWN */
-enum member_state member_state_from_name(const char *name);      /* UNKNOWN when not one */
+const char *member_state_name(enum member_state state);     /* "unknown" for UNKNOWN */
+enum member_state member_state_from_name(const char *name); /* UNKNOWN when not one */
 const char *member_role_name(enum member_role role);
-enum member_role member_role_from_name(const char *name);        /* UNINITIALIZED when not one */
+enum member_role member_role_from_name(const char *name); /* UNINITIALIZED when not one */
 
 /* The physical slot of a member (patroni-compat 1.9): lower case, '-' and '.' become '_', anything
  * else u%04d, cut at 63. */

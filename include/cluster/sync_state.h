@@ -12,7 +12,7 @@ struct names {
     char name[LIMIT_MEMBERS][LIMIT_NAME];
 };
 
-void names_add(struct names *names, const char *name);    /* ignores one too many: see names_full */
+void names_add(struct names *names, const char *name); /* ignores one too many: see names_full */
 void names_remove(struct names *names, const char *name);
 bool names_has(const struct names *names, const char *name);
 bool names_equal(const struct names *a, const struct names *b);

@@ -32,7 +32,7 @@ struct config_restapi {
     struct text_list allowlist;
     bool allowlist_include_members;
     json_t *http_extra_headers, *https_extra_headers; /* object of texts, or NULL */
-    char *username, *password; /* restapi.authentication */
+    char *username, *password;                        /* restapi.authentication */
 };
 
 /* How we (and pgvigilctl) call other members' REST API. */
@@ -44,8 +44,8 @@ struct config_ctl {
 
 /* How to reach etcd, whoever runs it: for managed etcd, endpoints and TLS files are the members'. */
 struct config_etcd {
-    bool external;              /* etcd3 is there: none of it is managed */
-    struct text_list endpoints; /* "http://host:port"; at least one once loaded */
+    bool external;               /* etcd3 is there: none of it is managed */
+    struct text_list endpoints;  /* "http://host:port"; at least one once loaded */
     char *host, *url, *protocol; /* as they were written */
     struct text_list hosts;
     char *username, *password, *cacert, *cert, *key;
@@ -61,7 +61,7 @@ struct config_managed_etcd {
     size_t n;   /* the first is the founder (E1); 0: external */
     struct config_member members[LIMIT_MEMBERS];
     char *data_dir;
-    char *bin;  /* default "etcd" */
+    char *bin; /* default "etcd" */
     char *cert, *key, *ca;
     json_t *tree; /* pgvigil.etcd.members as written */
 };
@@ -70,48 +70,49 @@ struct config_postgresql {
     char *listen;          /* "host[,host]:port" */
     char *connect_address; /* "host:port"; never NULL on a data node once loaded */
     char *data_dir;
-    char *bin_dir;         /* NULL: PATH of the container that runs Postgres */
-    char *config_dir;      /* NULL: data_dir */
-    char *pgpass;          /* default: "<state_dir>/pgpass" */
-    char *database;        /* default "postgres" */
-    char *custom_conf;     /* NULL: <config_dir>/postgresql.base.conf is the base */
+    char *bin_dir;     /* NULL: PATH of the container that runs Postgres */
+    char *config_dir;  /* NULL: data_dir */
+    char *pgpass;      /* default: "<state_dir>/pgpass" */
+    char *database;    /* default "postgres" */
+    char *custom_conf; /* NULL: <config_dir>/postgresql.base.conf is the base */
     bool use_unix_socket, use_unix_socket_repl;
     struct config_login superuser, replication, rewind; /* rewind: default superuser's */
-    struct text_list create_replica_methods; /* default: basebackup */
-    json_t *basebackup;  /* array or object of pg_basebackup's options, or NULL */
-    json_t *tree;        /* the whole section: <method> sections are read from here */
+    struct text_list create_replica_methods;            /* default: basebackup */
+    json_t *basebackup; /* array or object of pg_basebackup's options, or NULL */
+    json_t *tree;       /* the whole section: <method> sections are read from here */
     char *on_start, *on_stop, *on_restart, *on_reload, *on_role_change; /* callbacks */
     char *pre_promote, *before_stop;
 };
 
 struct config_bootstrap {
-    json_t *dcs;         /* the first `config`; NULL: settings_default_config() */
-    json_t *initdb;      /* array or object, or NULL */
-    char *method;        /* default "initdb" */
-    char *post_bootstrap; /* or post_init */
+    json_t *dcs;             /* the first `config`; NULL: settings_default_config() */
+    json_t *initdb;          /* array or object, or NULL */
+    char *method;            /* default "initdb" */
+    char *post_bootstrap;    /* or post_init */
     struct text_list pg_hba; /* goes into the first `config` where bootstrap.dcs has none */
-    json_t *tree;        /* the whole section, or NULL: <method> sections are read from here */
+    json_t *tree;            /* the whole section, or NULL: <method> sections are read from here */
 };
 
 struct config {
-    char *name;      /* the member's name; checked: fits LIMIT_NAME, no '/', not "*" */
-    char *scope;     /* the cluster's name */
+    char *name;       /* the member's name; checked: fits LIMIT_NAME, no '/', not "*" */
+    char *scope;      /* the cluster's name */
     char *namespace_; /* with slashes at both ends: "/service/" */
-    char *prefix;    /* "/service/<scope>/": before every key */
-    char *log_level; /* debug, info, warn, error */
-    int log_type;    /* enum config_log_type */
+    char *prefix;     /* "/service/<scope>/": before every key */
+    char *log_level;  /* debug, info, warn, error */
+    int log_type;     /* enum config_log_type */
     struct config_restapi restapi;
     struct config_ctl ctl;
     struct config_etcd etcd;
     struct config_managed_etcd managed;
     struct config_postgresql postgresql;
     struct config_bootstrap bootstrap;
-    json_t *tags;    /* object, or NULL; cluster/tags_json.h reads it */
-    char *postgres_socket; /* pgvigil.guard.postgres_socket; NULL: the sidecar starts its own guard */
-    char *etcd_socket;     /* pgvigil.guard.etcd_socket */
-    char *state_dir;       /* default: <parent of data_dir>/pgvigil (witness: of etcd's data_dir) */
-    bool cpu_limited;      /* pgvigil.cpu_limited: the margin of L3 is 1 s */
-    json_t *tree;          /* everything as read, secrets included: never print it */
+    json_t *tags; /* object, or NULL; cluster/tags_json.h reads it */
+    char *
+        postgres_socket; /* pgvigil.guard.postgres_socket; NULL: the sidecar starts its own guard */
+    char *etcd_socket;   /* pgvigil.guard.etcd_socket */
+    char *state_dir;     /* default: <parent of data_dir>/pgvigil (witness: of etcd's data_dir) */
+    bool cpu_limited;    /* pgvigil.cpu_limited: the margin of L3 is 1 s */
+    json_t *tree;        /* everything as read, secrets included: never print it */
 };
 
 /* Reads file (or directory) and environment. `path` NULL: the environment alone, where

@@ -43,19 +43,19 @@ enum option_shape {
 };
 
 struct option {
-    const char *path;     /* "restapi.listen" */
+    const char *path; /* "restapi.listen" */
     enum option_type type;
     size_t offset;        /* of the field in struct config or struct settings */
     const char *fallback; /* default as text; NULL: not set */
     int64_t min, max;     /* numbers; a setting of the store below min is raised to it */
     const char *choices;  /* "off|on|quorum" */
     enum option_shape shape;
-    unsigned where;       /* set of option_where */
+    unsigned where; /* set of option_where */
     enum option_apply apply;
-    bool required;        /* --check-config misses it (data nodes) */
-    bool unsupported;     /* Patroni knows it, we do not: a warning with `help` as the reason */
-    const char *env;      /* "RESTAPI_LISTEN"; NULL: none */
-    const char *help;     /* one line */
+    bool required;    /* --check-config misses it (data nodes) */
+    bool unsupported; /* Patroni knows it, we do not: a warning with `help` as the reason */
+    const char *env;  /* "RESTAPI_LISTEN"; NULL: none */
+    const char *help; /* one line */
 };
 
 /* Strings of the heap. */

@@ -32,8 +32,8 @@ struct parameter_floors {
 };
 
 struct parameter_node {
-    bool primary;                   /* else the floors apply */
-    int server_version;             /* 170004; parameters that it does not know are left out; 0: 17 */
+    bool primary;       /* else the floors apply */
+    int server_version; /* 170004; parameters that it does not know are left out; 0: 17 */
     struct parameter_floors floors;
 };
 

@@ -15,8 +15,8 @@
 enum sync_mode { SYNC_OFF, SYNC_ON, SYNC_QUORUM };
 
 struct settings {
-    int64_t ttl_s;         /* 30 when `config` lacks it; at least 3 */
-    int64_t loop_wait_s;   /* kept and shown, not used; so is retry_timeout_s */
+    int64_t ttl_s;       /* 30 when `config` lacks it; at least 3 */
+    int64_t loop_wait_s; /* kept and shown, not used; so is retry_timeout_s */
     int64_t retry_timeout_s;
     int64_t maximum_lag_on_failover; /* bytes */
     int64_t maximum_lag_on_syncnode; /* bytes; <= 0: off */
@@ -39,12 +39,12 @@ struct settings {
     bool clone_on_rewind_failure; /* remove_data_directory_on_rewind_failure */
     bool clone_on_divergence;     /* remove_data_directory_on_diverged_timelines */
     int64_t pg_ctl_timeout_s;
-    struct text_list pg_hba;      /* n 0: the file is left alone */
+    struct text_list pg_hba; /* n 0: the file is left alone */
     struct text_list pg_ident;
-    json_t *recovery_conf;        /* object of texts, or NULL */
-    json_t *parameters;           /* object as merged; settings/parameters.h makes the list */
-    json_t *store_parameters;     /* the store's alone: command-line parameters come from here */
-    json_t *postgresql;           /* the whole merged section */
+    json_t *recovery_conf;    /* object of texts, or NULL */
+    json_t *parameters;       /* object as merged; settings/parameters.h makes the list */
+    json_t *store_parameters; /* the store's alone: command-line parameters come from here */
+    json_t *postgresql;       /* the whole merged section */
 };
 
 /* `store`: the parsed key `config`, borrowed; NULL when the key is absent (all defaults).

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "json/json.h"
 #include "json_kind.h"
+#include "json/json.h"
 
 static bool as_entry(const json_t *pair, struct timeline_entry *ret)
 {

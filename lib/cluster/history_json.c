@@ -5,8 +5,8 @@
 #include "base/text.h"
 #include "cluster/history.h"
 #include "cluster/timeline.h"
-#include "json/json.h"
 #include "json_kind.h"
+#include "json/json.h"
 
 /* The newest are kept when there are too many. */
 static struct history_entry *push(struct history *history)

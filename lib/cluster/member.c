@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MEMBER_STATE_NAME(name, text) [MEMBER_##name] = text,
+#define MEMBER_STATE_NAME(name, text) [MEMBER_##name] = (text),
 static const char *const state_names[] = {
     MEMBER_STATES(MEMBER_STATE_NAME)[MEMBER_STATE_UNKNOWN] = "unknown",
 };

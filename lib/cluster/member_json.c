@@ -79,8 +79,8 @@ static enum err_code read_positions(struct json_reader reader, struct member *me
 static enum err_code read_flags(struct json_reader reader, struct member *member, struct err *err)
 {
     bool checkpoint_done;
-    enum err_code code = json_opt_bool(reader, "checkpoint_after_promote", true, &checkpoint_done,
-                                       err);
+    enum err_code code =
+        json_opt_bool(reader, "checkpoint_after_promote", true, &checkpoint_done, err);
     if (code == ERR_OK)
         code = json_opt_bool(reader, "pending_restart", false, &member->pending_restart, err);
     if (code == ERR_OK)

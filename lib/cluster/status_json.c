@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include "cluster/status.h"
-#include "json/json.h"
 #include "json_kind.h"
+#include "json/json.h"
 
 static void read_slots(const json_t *slots, struct status *status)
 {

@@ -6,8 +6,8 @@
 #include <strings.h>
 
 #include "base/clean.h"
-#include "json/json.h"
 #include "json_kind.h"
+#include "json/json.h"
 
 /* A value as Patroni's clients may have written it. */
 static bool truth(const json_t *value)
@@ -17,7 +17,8 @@ static bool truth(const json_t *value)
         return strcasecmp(text, "true") == 0 || strcasecmp(text, "on") == 0 ||
                strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0;
     }
-    return is_kind(value, JSON_TRUE) || (is_kind(value, JSON_INTEGER) && json_integer_value(value) != 0);
+    return is_kind(value, JSON_TRUE) ||
+           (is_kind(value, JSON_INTEGER) && json_integer_value(value) != 0);
 }
 
 static int priority(const json_t *value)

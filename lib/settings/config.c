@@ -12,8 +12,8 @@
 static enum err_code read_tree(const char *path, bool unset, json_t **ret_tree, struct err *err)
 {
     auto_json json_t *tree = NULL;
-    enum err_code code = path == NULL ? config_read_variable(&tree, err)
-                                      : config_read_files(path, &tree, err);
+    enum err_code code =
+        path == NULL ? config_read_variable(&tree, err) : config_read_files(path, &tree, err);
     if (code == ERR_OK)
         code = config_read_environment(tree, unset, err);
     if (code == ERR_OK) {

@@ -121,8 +121,8 @@ static enum err_code check_pair(const char *section, const char *username, const
                                 struct err *err)
 {
     if ((username == NULL) != (password == NULL))
-        return err_set(err, ERR_INVALID, "%s.authentication: give username and password, or neither",
-                       section);
+        return err_set(err, ERR_INVALID,
+                       "%s.authentication: give username and password, or neither", section);
     return ERR_OK;
 }
 

@@ -38,8 +38,8 @@ static enum err_code read_member(struct config_managed_etcd *managed, const json
     if (code == ERR_OK)
         code = read_url(from, i, "api_url", &member->api_url, err);
     if (code == ERR_OK && strlen(member->name) >= LIMIT_NAME)
-        code = err_set(err, ERR_INVALID, "pgvigil.etcd.members: member %zu: name is too long",
-                       i + 1);
+        code =
+            err_set(err, ERR_INVALID, "pgvigil.etcd.members: member %zu: name is too long", i + 1);
     return code;
 }
 
@@ -87,7 +87,7 @@ static enum err_code read_members(struct config *config, struct text *warnings, 
     if (json_array_size(managed->tree) == 0 || json_array_size(managed->tree) > LIMIT_MEMBERS)
         return err_set(err, ERR_INVALID, "pgvigil.etcd.members: name 1 to %d members",
                        LIMIT_MEMBERS);
-    json_array_foreach(managed->tree, i, member) {
+    json_array_foreach (managed->tree, i, member) {
         if (code == ERR_OK)
             code = read_member(managed, member, err);
     }

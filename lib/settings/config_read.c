@@ -11,9 +11,9 @@
 #include "base/clean.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "json/json.h"
 #include "settings/option.h"
 #include "settings/yaml.h"
+#include "json/json.h"
 
 /* ---- files -------------------------------------------------------------------------- */
 

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "base/clean.h"
+#include "base/limits.h"
 #include "json/json.h"
 
 const struct option *option_find(struct option_table table, const char *path)
@@ -20,6 +20,7 @@ void option_set_defaults(struct option_table table, void *base)
     for (size_t i = 0; i < table.n; i++) {
         enum err_code code = option_set(&table.rows[i], base, NULL, NULL);
         assert(code == ERR_OK); /* the table's own defaults are good */
+        (void)code;
     }
 }
 
@@ -82,7 +83,7 @@ static void check_object(const struct check *check, const json_t *object, const 
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
         auto_text struct text path = text_new(LIMIT_PATH);
         text_addf(&path, "%s%s%s", above, above[0] == '\0' ? "" : ".", key);
         check_key(check, text_str(&path), key, value);

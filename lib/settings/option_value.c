@@ -5,8 +5,8 @@
 
 #include "base/clean.h"
 #include "base/mem.h"
-#include "json/json.h"
 #include "settings/option.h"
+#include "json/json.h"
 
 /* ---- texts -------------------------------------------------------------------------- */
 
@@ -15,9 +15,10 @@ static const struct {
     const char *kind; /* "s" or "B": what it measures */
     double factor;    /* in microseconds, bytes */
 } units[] = {
-    { "us", "s", 1 },        { "ms", "s", 1e3 },  { "s", "s", 1e6 },   { "min", "s", 6e7 },
-    { "h", "s", 3.6e9 },     { "d", "s", 8.64e10 }, { "B", "B", 1 },   { "kB", "B", 1024 },
-    { "MB", "B", 1048576 },  { "GB", "B", 1073741824 }, { "TB", "B", 1099511627776 },
+    { "us", "s", 1 },          { "ms", "s", 1e3 },           { "s", "s", 1e6 },
+    { "min", "s", 6e7 },       { "h", "s", 3.6e9 },          { "d", "s", 8.64e10 },
+    { "B", "B", 1 },           { "kB", "B", 1024 },          { "MB", "B", 1048576 },
+    { "GB", "B", 1073741824 }, { "TB", "B", 1099511627776 },
 };
 
 static size_t find_unit(const char *unit)
@@ -55,8 +56,8 @@ bool option_parse_bool(const char *text, bool *ret_value)
         size_t shortest;
         bool value;
     } words[] = {
-        { "on", 2, true },    { "off", 2, false }, { "true", 1, true }, { "false", 1, false },
-        { "yes", 1, true },   { "no", 1, false },  { "1", 1, true },    { "0", 1, false },
+        { "on", 2, true },  { "off", 2, false }, { "true", 1, true }, { "false", 1, false },
+        { "yes", 1, true }, { "no", 1, false },  { "1", 1, true },    { "0", 1, false },
     };
     size_t len = strlen(text);
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -139,11 +140,11 @@ static enum err_code set_number(const struct option *option, int64_t *field, con
         return expected(option, what, value, err);
     }
     if (number < option->min)
-        return err_set(err, ERR_INVALID, "%lld is less than the minimum of %lld",
-                       (long long)number, (long long)option->min);
+        return err_set(err, ERR_INVALID, "%lld is less than the minimum of %lld", (long long)number,
+                       (long long)option->min);
     if (option->max != 0 && number > option->max)
-        return err_set(err, ERR_INVALID, "%lld is more than the maximum of %lld",
-                       (long long)number, (long long)option->max);
+        return err_set(err, ERR_INVALID, "%lld is more than the maximum of %lld", (long long)number,
+                       (long long)option->max);
     *field = number;
     return ERR_OK;
 }
@@ -151,8 +152,9 @@ static enum err_code set_number(const struct option *option, int64_t *field, con
 static enum err_code set_choice(const struct option *option, int *field, const json_t *value,
                                 struct err *err)
 {
-    const char *text = json_is_true(value) ? "on" : json_is_false(value) ? "off"
-                                                                         : json_string_value(value);
+    const char *text = json_is_true(value)    ? "on"
+                       : json_is_false(value) ? "off"
+                                              : json_string_value(value);
     const char *choice = option->choices;
     for (int i = 0; text != NULL; i++) {
         size_t len = strcspn(choice, "|");
@@ -215,7 +217,7 @@ static enum err_code set_list(const struct option *option, struct text_list *fie
     } else if (!json_is_array(value)) {
         return expected(option, "a list of texts", value, err);
     }
-    json_array_foreach(value, i, item) {
+    json_array_foreach (value, i, item) {
         char *text = scalar_text(item);
         if (text == NULL) {
             list_free(&list);
@@ -268,11 +270,17 @@ static void clear(const struct option *option, void *field)
         json_decref(*(json_t **)field);
         *(json_t **)field = NULL;
         return;
-    case OPTION_BOOL: *(bool *)field = false; return;
+    case OPTION_BOOL:
+        *(bool *)field = false;
+        return;
     case OPTION_INT:
     case OPTION_DURATION:
-    case OPTION_BYTES: *(int64_t *)field = 0; return;
-    case OPTION_CHOICE: *(int *)field = 0; return;
+    case OPTION_BYTES:
+        *(int64_t *)field = 0;
+        return;
+    case OPTION_CHOICE:
+        *(int *)field = 0;
+        return;
     }
 }
 
@@ -293,14 +301,20 @@ enum err_code option_set(const struct option *option, void *base, const json_t *
     }
     switch (option->type) {
     case OPTION_TEXT:
-    case OPTION_SECRET: return set_text(option, field, value, err);
-    case OPTION_BOOL: return set_bool(option, field, value, err);
+    case OPTION_SECRET:
+        return set_text(option, field, value, err);
+    case OPTION_BOOL:
+        return set_bool(option, field, value, err);
     case OPTION_INT:
     case OPTION_DURATION:
-    case OPTION_BYTES: return set_number(option, field, value, err);
-    case OPTION_CHOICE: return set_choice(option, field, value, err);
-    case OPTION_LIST: return set_list(option, field, value, err);
-    case OPTION_TREE: return set_tree(option, field, value, err);
+    case OPTION_BYTES:
+        return set_number(option, field, value, err);
+    case OPTION_CHOICE:
+        return set_choice(option, field, value, err);
+    case OPTION_LIST:
+        return set_list(option, field, value, err);
+    case OPTION_TREE:
+        return set_tree(option, field, value, err);
     }
     return ERR_OK;
 }

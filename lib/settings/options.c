@@ -6,7 +6,10 @@
 /* clang-format off: one row is one paragraph */
 
 #define ROW(path_, type_, struct_, field_, where_, ...)                                            \
-    { .path = path_, .type = type_, .offset = offsetof(struct struct_, field_), .where = where_,   \
+    { .path = path_,                                                                               \
+      .type = type_,                                                                               \
+      .offset = offsetof(struct struct_, field_),                                                  \
+      .where = where_,                                                                             \
       __VA_ARGS__ }
 
 #define FILE_ROW(path_, type_, field_, ...)                                                        \
@@ -20,30 +23,30 @@
     ROW(path_, type_, settings, field_, OPTION_STORE | OPTION_FILE, __VA_ARGS__)
 
 #define IGNORED(path_, help_)                                                                      \
-    { .path = path_, .where = OPTION_FILE, .unsupported = true, .help = help_ }
+    { .path = (path_), .where = OPTION_FILE, .unsupported = true, .help = (help_) }
 #define IGNORED_STORE(path_, help_)                                                                \
-    { .path = path_, .where = OPTION_STORE, .unsupported = true, .help = help_ }
+    { .path = (path_), .where = OPTION_STORE, .unsupported = true, .help = (help_) }
 
 #define LOGIN_ROW(role_, ROLE_, key_, KEY_, type_, help_)                                          \
     ENV_ROW("postgresql.authentication." #role_ "." #key_, type_, postgresql.role_.key_,           \
-            ROLE_ "_" KEY_, .help = help_)
+            ROLE_ "_" KEY_, .help = (help_))
 #define LOGIN(role_, ROLE_, fallback_)                                                             \
     ENV_ROW("postgresql.authentication." #role_ ".username", OPTION_TEXT,                          \
-            postgresql.role_.username, ROLE_ "_USERNAME", .fallback = fallback_,                   \
+            postgresql.role_.username, ROLE_ "_USERNAME", .fallback = (fallback_),                 \
             .help = "role name"),                                                                  \
-    LOGIN_ROW(role_, ROLE_, password, "PASSWORD", OPTION_SECRET, "its password"),                  \
-    LOGIN_ROW(role_, ROLE_, sslmode, "SSLMODE", OPTION_TEXT, "libpq's sslmode"),                   \
-    LOGIN_ROW(role_, ROLE_, sslkey, "SSLKEY", OPTION_TEXT, "libpq's sslkey"),                      \
-    LOGIN_ROW(role_, ROLE_, sslcert, "SSLCERT", OPTION_TEXT, "libpq's sslcert"),                   \
-    LOGIN_ROW(role_, ROLE_, sslpassword, "SSLPASSWORD", OPTION_SECRET, "libpq's sslpassword"),     \
-    LOGIN_ROW(role_, ROLE_, sslrootcert, "SSLROOTCERT", OPTION_TEXT, "libpq's sslrootcert"),       \
-    LOGIN_ROW(role_, ROLE_, sslcrl, "SSLCRL", OPTION_TEXT, "libpq's sslcrl"),                      \
-    LOGIN_ROW(role_, ROLE_, sslcrldir, "SSLCRLDIR", OPTION_TEXT, "libpq's sslcrldir"),             \
-    LOGIN_ROW(role_, ROLE_, gssencmode, "GSSENCMODE", OPTION_TEXT, "libpq's gssencmode"),          \
-    LOGIN_ROW(role_, ROLE_, channel_binding, "CHANNEL_BINDING", OPTION_TEXT,                       \
-              "libpq's channel_binding"),                                                          \
-    LOGIN_ROW(role_, ROLE_, sslnegotiation, "SSLNEGOTIATION", OPTION_TEXT,                         \
-              "libpq's sslnegotiation")
+        LOGIN_ROW(role_, ROLE_, password, "PASSWORD", OPTION_SECRET, "its password"),              \
+        LOGIN_ROW(role_, ROLE_, sslmode, "SSLMODE", OPTION_TEXT, "libpq's sslmode"),               \
+        LOGIN_ROW(role_, ROLE_, sslkey, "SSLKEY", OPTION_TEXT, "libpq's sslkey"),                  \
+        LOGIN_ROW(role_, ROLE_, sslcert, "SSLCERT", OPTION_TEXT, "libpq's sslcert"),               \
+        LOGIN_ROW(role_, ROLE_, sslpassword, "SSLPASSWORD", OPTION_SECRET, "libpq's sslpassword"), \
+        LOGIN_ROW(role_, ROLE_, sslrootcert, "SSLROOTCERT", OPTION_TEXT, "libpq's sslrootcert"),   \
+        LOGIN_ROW(role_, ROLE_, sslcrl, "SSLCRL", OPTION_TEXT, "libpq's sslcrl"),                  \
+        LOGIN_ROW(role_, ROLE_, sslcrldir, "SSLCRLDIR", OPTION_TEXT, "libpq's sslcrldir"),         \
+        LOGIN_ROW(role_, ROLE_, gssencmode, "GSSENCMODE", OPTION_TEXT, "libpq's gssencmode"),      \
+        LOGIN_ROW(role_, ROLE_, channel_binding, "CHANNEL_BINDING", OPTION_TEXT,                   \
+                  "libpq's channel_binding"),                                                      \
+        LOGIN_ROW(role_, ROLE_, sslnegotiation, "SSLNEGOTIATION", OPTION_TEXT,                     \
+                  "libpq's sslnegotiation")
 
 static const struct option rows[] = {
     ENV_ROW("name", OPTION_TEXT, name, "NAME", .required = true,
@@ -247,16 +250,17 @@ static const struct option rows[] = {
               .help = "only a member on the cluster's timeline takes over"),
     STORE_ROW("max_timelines_history", OPTION_INT, max_timelines_history, .fallback = "0",
               .help = "entries kept in /history; 0: all"),
-    STORE_ROW("primary_start_timeout", OPTION_DURATION, primary_start_timeout_s,
-              .fallback = "300", .help = "how long a crashed primary may recover before another "
-                                         "takes over; 0: at once"),
+    STORE_ROW("primary_start_timeout", OPTION_DURATION, primary_start_timeout_s, .fallback = "300",
+              .help = "how long a crashed primary may recover before another "
+                      "takes over; 0: at once"),
     STORE_ROW("primary_stop_timeout", OPTION_DURATION, primary_stop_timeout_s, .fallback = "0",
               .help = "how long a primary may take to stop in synchronous mode; 0: no limit"),
     STORE_ROW("synchronous_mode", OPTION_CHOICE, synchronous_mode, .choices = "off|on|quorum",
-              .fallback = "off", .help = "on: a commit is acknowledged when the sync standby has "
-                                         "it; on in a new cluster; quorum is not built yet"),
-    STORE_ROW("synchronous_mode_strict", OPTION_BOOL, synchronous_mode_strict,
-              .fallback = "false", .help = "without a sync standby, writes wait"),
+              .fallback = "off",
+              .help = "on: a commit is acknowledged when the sync standby has "
+                      "it; on in a new cluster; quorum is not built yet"),
+    STORE_ROW("synchronous_mode_strict", OPTION_BOOL, synchronous_mode_strict, .fallback = "false",
+              .help = "without a sync standby, writes wait"),
     STORE_ROW("synchronous_node_count", OPTION_INT, synchronous_node_count, .min = 1,
               .max = LIMIT_MEMBERS - 1, .fallback = "1", .help = "how many sync standbys"),
     STORE_ROW("failsafe_mode", OPTION_BOOL, failsafe_mode, .fallback = "false",

@@ -8,8 +8,8 @@
 #include "base/clean.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "json/json.h"
 #include "parameter_table.h"
+#include "json/json.h"
 
 struct building {
     const struct settings *settings;
@@ -100,7 +100,7 @@ static void put_users(struct building *building, const json_t *parameters)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)parameters, name, value)
+    json_object_foreach ((json_t *)(uintptr_t)parameters, name, value)
         put_user(building, name, value);
 }
 
@@ -122,7 +122,7 @@ static const json_t *find_folded(const json_t *parameters, const char *name)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)parameters, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)parameters, key, value) {
         if (strcasecmp(key, name) == 0 && !json_is_null(value))
             return value;
     }
@@ -149,14 +149,13 @@ static int64_t at_least_floor(const struct building *building, const char *name,
     return value;
 }
 
-static void put_integer(struct building *building, const struct command_line *row,
-                        const char *text)
+static void put_integer(struct building *building, const struct command_line *row, const char *text)
 {
     char number[24];
     char *end;
     long long value = text == NULL ? 0 : strtoll(text, &end, 10);
-    bool good = text != NULL && end != text && *end == '\0' && value >= row->min &&
-                value <= row->max;
+    bool good =
+        text != NULL && end != text && *end == '\0' && value >= row->min && value <= row->max;
     if (!good)
         value = strtoll(row->fallback, NULL, 10);
     if (!good && text != NULL)
@@ -192,7 +191,8 @@ static void put_word(struct building *building, const struct command_line *row, 
             return;
         }
         break;
-    case COMMAND_LINE_INT: break;
+    case COMMAND_LINE_INT:
+        break;
     }
     warn(building, row->name, "cannot be that, the default is used");
     put(building, row->name, row->fallback);
@@ -293,7 +293,7 @@ void parameters_build(const struct settings *settings, const struct config *conf
 
     ret_parameters->n = json_object_size(values);
     ret_parameters->item = mem_array(ret_parameters->n, sizeof(struct parameter));
-    json_object_foreach(values, name, value) {
+    json_object_foreach (values, name, value) {
         ret_parameters->item[i++] = (struct parameter){
             .name = mem_strdup(name),
             .value = mem_strdup(json_string_value(value)),

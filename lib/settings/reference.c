@@ -9,15 +9,24 @@
 static const char *type_name(const struct option *option)
 {
     switch (option->type) {
-    case OPTION_TEXT: return "text";
-    case OPTION_SECRET: return "secret";
-    case OPTION_BOOL: return "boolean";
-    case OPTION_INT: return "number";
-    case OPTION_DURATION: return "time";
-    case OPTION_BYTES: return "size";
-    case OPTION_CHOICE: return option->choices;
-    case OPTION_LIST: return "list";
-    case OPTION_TREE: return option->shape == OPTION_OBJECT ? "mapping" : "list or mapping";
+    case OPTION_TEXT:
+        return "text";
+    case OPTION_SECRET:
+        return "secret";
+    case OPTION_BOOL:
+        return "boolean";
+    case OPTION_INT:
+        return "number";
+    case OPTION_DURATION:
+        return "time";
+    case OPTION_BYTES:
+        return "size";
+    case OPTION_CHOICE:
+        return option->choices;
+    case OPTION_LIST:
+        return "list";
+    case OPTION_TREE:
+        return option->shape == OPTION_OBJECT ? "mapping" : "list or mapping";
     }
     return "";
 }
@@ -25,9 +34,12 @@ static const char *type_name(const struct option *option)
 static const char *apply_name(const struct option *option)
 {
     switch (option->apply) {
-    case OPTION_LIVE: return "at once";
-    case OPTION_RELOAD: return "reload of PostgreSQL";
-    case OPTION_RESTART: return "restart of the sidecar";
+    case OPTION_LIVE:
+        return "at once";
+    case OPTION_RELOAD:
+        return "reload of PostgreSQL";
+    case OPTION_RESTART:
+        return "restart of the sidecar";
     }
     return "";
 }
@@ -116,9 +128,10 @@ void settings_print_reference(FILE *to)
     fputs(introduction, to);
     fputs("## Local file\n\n", to);
     print_table(to, config_options(), OPTION_FILE, true);
-    fputs("\nBesides these, `bootstrap.<method>` and `postgresql.<method>` describe commands of your\n"
-          "own: `command` and, as `--key=value`, every other key of the section.\n",
-          to);
+    fputs(
+        "\nBesides these, `bootstrap.<method>` and `postgresql.<method>` describe commands of your\n"
+        "own: `command` and, as `--key=value`, every other key of the section.\n",
+        to);
     fputs("\n## Dynamic settings\n\n"
           "A new cluster begins with `bootstrap.dcs` over ttl 10, `synchronous_mode` on,\n"
           "`use_pg_rewind` true; the defaults below are what a missing key means (Patroni's).\n\n",

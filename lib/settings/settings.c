@@ -5,8 +5,8 @@
 
 #include "base/clean.h"
 #include "base/mem.h"
-#include "json/json.h"
 #include "parameter_table.h"
+#include "json/json.h"
 
 /* ---- one tree out of store and file --------------------------------------------------- */
 
@@ -120,7 +120,7 @@ static void warn_local_parameters(const json_t *file, struct text *warnings)
     json_t *section = json_object_get(file, "postgresql");
     const char *name;
     json_t *value;
-    json_object_foreach(json_object_get(section, "parameters"), name, value) {
+    json_object_foreach (json_object_get(section, "parameters"), name, value) {
         if (parameter_command_line(name) != NULL)
             text_addf(warnings,
                       "postgresql.parameters.%s: ignored in the local file: set it in the dynamic "

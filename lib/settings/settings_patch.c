@@ -2,8 +2,8 @@
 
 #include "base/clean.h"
 #include "base/limits.h"
-#include "json/json.h"
 #include "settings/settings.h"
+#include "json/json.h"
 
 /* ---- PATCH ---------------------------------------------------------------------------- */
 
@@ -28,7 +28,7 @@ static bool apply(json_t *object, const json_t *patch)
     const char *key;
     json_t *value;
     bool changed = false;
-    json_object_foreach((json_t *)(uintptr_t)patch, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)patch, key, value) {
         json_t *present = json_object_get(object, key);
         if (json_is_null(value)) {
             changed |= json_object_del(object, key) == 0;

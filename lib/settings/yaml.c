@@ -8,8 +8,8 @@
 #include "base/clean.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "json/json.h"
 #include "settings/yaml_scalar.h"
+#include "json/json.h"
 
 /* Aliases can make a small file mean a large tree. */
 enum { YAML_DEPTH = 32, YAML_NODES = 20000 };
@@ -54,7 +54,7 @@ static enum err_code merge(const struct reading *reading, const yaml_node_t *nod
         json_object_update_missing(object, value);
         return ERR_OK;
     }
-    json_array_foreach(value, i, part) {
+    json_array_foreach (value, i, part) {
         if (!json_is_object(part))
             return complain(reading, node, ERR_INVALID, "<< wants mappings", err);
         json_object_update_missing(object, part);

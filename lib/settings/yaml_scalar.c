@@ -19,7 +19,7 @@ static bool is_one_of(const char *text, const char *const words[], size_t n)
 
 #define IS_ONE_OF(text, words) is_one_of(text, words, sizeof(words) / sizeof((words)[0]))
 
-static const char *const true_words[] = { "yes", "Yes", "YES", "true", "True",
+static const char *const true_words[] = { "yes",  "Yes", "YES", "true", "True",
                                           "TRUE", "on",  "On",  "ON" };
 static const char *const false_words[] = { "no",    "No",  "NO",  "false", "False",
                                            "FALSE", "off", "Off", "OFF" };

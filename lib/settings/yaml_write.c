@@ -3,9 +3,9 @@
 #include <yaml.h>
 
 #include "base/clean.h"
-#include "json/json.h"
 #include "settings/yaml.h"
 #include "settings/yaml_scalar.h"
+#include "json/json.h"
 
 static int append(void *to, unsigned char *bytes, size_t size)
 {
@@ -17,13 +17,14 @@ static void emit(yaml_emitter_t *emitter, yaml_event_t *event)
 {
     int done = yaml_emitter_emit(emitter, event);
     assert(done);
+    (void)done;
 }
 
 static void emit_scalar(yaml_emitter_t *emitter, const char *text, yaml_scalar_style_t style)
 {
     yaml_event_t event;
-    yaml_scalar_event_initialize(&event, NULL, NULL, (const unsigned char *)text,
-                                 (int)strlen(text), 1, 1, style);
+    yaml_scalar_event_initialize(&event, NULL, NULL, (const unsigned char *)text, (int)strlen(text),
+                                 1, 1, style);
     emit(emitter, &event);
 }
 
@@ -44,7 +45,7 @@ static void emit_array(yaml_emitter_t *emitter, const json_t *array)
     size_t i;
     yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE);
     emit(emitter, &event);
-    json_array_foreach(array, i, item)
+    json_array_foreach (array, i, item)
         emit_value(emitter, item);
     yaml_sequence_end_event_initialize(&event);
     emit(emitter, &event);
@@ -57,7 +58,7 @@ static void emit_object(yaml_emitter_t *emitter, const json_t *object)
     json_t *value;
     yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE);
     emit(emitter, &event);
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
         emit_string(emitter, key);
         emit_value(emitter, value);
     }
@@ -75,14 +76,28 @@ static void emit_number(yaml_emitter_t *emitter, const json_t *value)
 static void emit_value(yaml_emitter_t *emitter, const json_t *value)
 {
     switch (json_typeof(value)) {
-    case JSON_OBJECT: emit_object(emitter, value); return;
-    case JSON_ARRAY: emit_array(emitter, value); return;
-    case JSON_STRING: emit_string(emitter, json_string_value(value)); return;
+    case JSON_OBJECT:
+        emit_object(emitter, value);
+        return;
+    case JSON_ARRAY:
+        emit_array(emitter, value);
+        return;
+    case JSON_STRING:
+        emit_string(emitter, json_string_value(value));
+        return;
     case JSON_INTEGER:
-    case JSON_REAL: emit_number(emitter, value); return;
-    case JSON_TRUE: emit_scalar(emitter, "true", YAML_PLAIN_SCALAR_STYLE); return;
-    case JSON_FALSE: emit_scalar(emitter, "false", YAML_PLAIN_SCALAR_STYLE); return;
-    case JSON_NULL: emit_scalar(emitter, "null", YAML_PLAIN_SCALAR_STYLE); return;
+    case JSON_REAL:
+        emit_number(emitter, value);
+        return;
+    case JSON_TRUE:
+        emit_scalar(emitter, "true", YAML_PLAIN_SCALAR_STYLE);
+        return;
+    case JSON_FALSE:
+        emit_scalar(emitter, "false", YAML_PLAIN_SCALAR_STYLE);
+        return;
+    case JSON_NULL:
+        emit_scalar(emitter, "null", YAML_PLAIN_SCALAR_STYLE);
+        return;
     }
 }
 

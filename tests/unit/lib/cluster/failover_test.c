@@ -148,9 +148,9 @@ END_TEST
 START_TEST(failover_scheduled)
 {
     struct failover failover;
-    ck_assert_int_eq(read_failover("{\"leader\":\"a\",\"scheduled_at\":\"1970-01-01T00:00:01Z\"}",
-                                   &failover),
-                     ERR_OK);
+    ck_assert_int_eq(
+        read_failover("{\"leader\":\"a\",\"scheduled_at\":\"1970-01-01T00:00:01Z\"}", &failover),
+        ERR_OK);
     ck_assert(failover.scheduled);
     ck_assert_int_eq(failover.scheduled_at.ms, 1000);
 }
@@ -275,8 +275,9 @@ START_TEST(history_limits)
 }
 END_TEST
 
-static const char *const bad_histories[] = { "", "{}", "[1]", "[[1]]", "[[\"x\",1]]", "[[1,\"x\"]]",
-                                             "[[0,1]]", "[[1,-1]]", "[[4294967296,1]]" };
+static const char *const bad_histories[] = { "",        "{}",          "[1]",
+                                             "[[1]]",   "[[\"x\",1]]", "[[1,\"x\"]]",
+                                             "[[0,1]]", "[[1,-1]]",    "[[4294967296,1]]" };
 
 START_TEST(history_refused)
 {

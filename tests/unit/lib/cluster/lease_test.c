@@ -6,8 +6,9 @@
 /* A lease of 10 s whose key was created at revision 100. */
 static struct lease owned(void)
 {
-    return (struct lease){ .id = 42, .ttl_ms = 10000, .owns_key = true, .create_revision = 100,
-                           .mod_revision = 100 };
+    return (struct lease){
+        .id = 42, .ttl_ms = 10000, .owns_key = true, .create_revision = 100, .mod_revision = 100
+    };
 }
 
 /* A lease that has counted before and is held until `until`. */
@@ -151,9 +152,8 @@ START_TEST(promise_is_the_smaller_one)
     static const struct {
         int64_t ttl_ms, keepalive_s, held_ms;
     } rows[] = {
-        { 10000, 10, 10000 }, { 10000, 11, 10000 }, { 10000, INT64_MAX, 10000 },
-        { 10000, 9, 9000 },   { 3500, 3, 3000 },    { 3500, 4, 3500 },
-        { 10000, 1, 1000 },
+        { 10000, 10, 10000 }, { 10000, 11, 10000 }, { 10000, INT64_MAX, 10000 }, { 10000, 9, 9000 },
+        { 3500, 3, 3000 },    { 3500, 4, 3500 },    { 10000, 1, 1000 },
     };
     struct lease lease = owned();
     struct lease_renewal renewal = good(1000);
@@ -171,15 +171,25 @@ START_TEST(key_lost)
     struct lease lease = held_until(12000);
     struct lease_renewal renewal = good(5000);
     switch (_i) {
-    case 0: renewal.key_exists = false; break;
-    case 1: renewal.key_lease = 43; break;
-    case 2: renewal.key_create_revision = 101; break;
-    case 3: renewal.key_lease = 0; break;
+    case 0:
+        renewal.key_exists = false;
+        break;
+    case 1:
+        renewal.key_lease = 43;
+        break;
+    case 2:
+        renewal.key_create_revision = 101;
+        break;
+    case 3:
+        renewal.key_lease = 0;
+        break;
     case 4:
         renewal.key_exists = false;
         renewal.term_read = 6;
         break;
-    case 5: lease.owns_key = false; break;
+    case 5:
+        lease.owns_key = false;
+        break;
     default:
         lease.id = 0;
         renewal.key_lease = 0;
@@ -237,8 +247,8 @@ START_TEST(margins)
         bool limited;
         int64_t margin_ms, demote_ms;
     } rows[] = {
-        { 3000, false, 250, 1250 },   { 10000, false, 250, 1250 }, { 12500, false, 250, 1500 },
-        { 30000, false, 600, 3600 },  { 3000, true, 1000, 2000 },  { 10000, true, 1000, 2000 },
+        { 3000, false, 250, 1250 },    { 10000, false, 250, 1250 }, { 12500, false, 250, 1500 },
+        { 30000, false, 600, 3600 },   { 3000, true, 1000, 2000 },  { 10000, true, 1000, 2000 },
         { 100000, true, 2000, 12000 },
     };
     ck_assert_int_eq(lease_margin_ms(rows[_i].ttl_ms, rows[_i].limited), rows[_i].margin_ms);

@@ -35,9 +35,9 @@ START_TEST(lower_case_is_read)
 END_TEST
 
 /* What is no position leaves the output untouched (A6). */
-static const char *const bad[] = { "",     "/",    "1",         "1/",     "/1",  "g/1",
-                                   "1/g",  "1/1 ", " 1/1",      "1/1/1",  "-1/1", "1/-1",
-                                   "1//1", "@/1",  "123456789/1", "1/123456789", "1:1", "`/1" };
+static const char *const bad[] = { "",     "/",    "1",           "1/",          "/1",   "g/1",
+                                   "1/g",  "1/1 ", " 1/1",        "1/1/1",       "-1/1", "1/-1",
+                                   "1//1", "@/1",  "123456789/1", "1/123456789", "1:1",  "`/1" };
 
 START_TEST(refuses_everything_else)
 {

@@ -34,10 +34,10 @@ static const struct {
     { "postgres-0", "postgres_0" },
     { "PG.Node_1", "pg_node_1" },
     { "a b", "au0032b" },
-    { "a\xc3\xa4", "au0228" },               /* ä */
-    { "\xe2\x82\xac", "u8364" },             /* € */
-    { "\xf0\x9f\x90\x98", "u128024" },       /* an elephant */
-    { "x\xc3", "xu0195" },                   /* not UTF-8: the byte */
+    { "a\xc3\xa4", "au0228" },         /* ä */
+    { "\xe2\x82\xac", "u8364" },       /* € */
+    { "\xf0\x9f\x90\x98", "u128024" }, /* an elephant */
+    { "x\xc3", "xu0195" },             /* not UTF-8: the byte */
     { "x\xe2\x82", "xu0226u0130" },
     { "", "" },
     { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",

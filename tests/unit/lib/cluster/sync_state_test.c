@@ -24,8 +24,9 @@ static const char *joined(const struct names *names)
 /* The set is the same whatever order its names came in. */
 START_TEST(order_does_not_matter)
 {
-    static const char *const orders[][3] = { { "a", "b", "c" }, { "a", "c", "b" }, { "b", "a", "c" },
-                                             { "b", "c", "a" }, { "c", "a", "b" }, { "c", "b", "a" } };
+    static const char *const orders[][3] = { { "a", "b", "c" }, { "a", "c", "b" },
+                                             { "b", "a", "c" }, { "b", "c", "a" },
+                                             { "c", "a", "b" }, { "c", "b", "a" } };
     struct names names = of(orders[_i][0], orders[_i][1], orders[_i][2]);
     struct names expected = of("a", "b", "c");
     ck_assert_str_eq(joined(&names), "a,b,c");

@@ -26,14 +26,22 @@ enum { T1, T2_AT_100, T2_AT_150, T3_OF_2, T3_OF_1, T4_OF_3, UNKNOWN, T9_ALIEN, F
 static struct timeline member_of(int which)
 {
     switch (which) {
-    case T1: return ROOT(1);
-    case T2_AT_100: return TIMELINE(2, { 1, 100 });
-    case T2_AT_150: return TIMELINE(2, { 1, 150 });
-    case T3_OF_2: return TIMELINE(3, { 1, 100 }, { 2, 200 });
-    case T3_OF_1: return TIMELINE(3, { 1, 120 });
-    case T4_OF_3: return TIMELINE(4, { 1, 100 }, { 2, 200 }, { 3, 300 });
-    case T9_ALIEN: return ROOT(9);
-    default: return ROOT(0);
+    case T1:
+        return ROOT(1);
+    case T2_AT_100:
+        return TIMELINE(2, { 1, 100 });
+    case T2_AT_150:
+        return TIMELINE(2, { 1, 150 });
+    case T3_OF_2:
+        return TIMELINE(3, { 1, 100 }, { 2, 200 });
+    case T3_OF_1:
+        return TIMELINE(3, { 1, 120 });
+    case T4_OF_3:
+        return TIMELINE(4, { 1, 100 }, { 2, 200 }, { 3, 300 });
+    case T9_ALIEN:
+        return ROOT(9);
+    default:
+        return ROOT(0);
     }
 }
 
@@ -77,11 +85,11 @@ static const struct {
     { 3, "1\t00000000000000000000000000/1\ty\n" },
     { 3, "0\t0/1\ty\n" },
     { 3, "4294967296\t0/1\ty\n" },
-    { 3, "3\t0/1\ty\n" },                      /* its own number */
-    { 3, "4\t0/1\ty\n" },                      /* a later one */
-    { 3, "2\t0/1\ty\n1\t0/2\ty\n" },           /* numbers go down */
-    { 3, "1\t0/1\ty\n1\t0/2\ty\n" },           /* twice */
-    { 3, "1\t0/2\ty\n2\t0/1\ty\n" },           /* positions go down */
+    { 3, "3\t0/1\ty\n" },            /* its own number */
+    { 3, "4\t0/1\ty\n" },            /* a later one */
+    { 3, "2\t0/1\ty\n1\t0/2\ty\n" }, /* numbers go down */
+    { 3, "1\t0/1\ty\n1\t0/2\ty\n" }, /* twice */
+    { 3, "1\t0/2\ty\n2\t0/1\ty\n" }, /* positions go down */
 };
 
 START_TEST(refuses_other_files)
@@ -133,15 +141,15 @@ static const struct {
     lsn_t lsn;
     bool contains;
 } ways[] = {
-    { T1, T1, 1000000, true },          /* how far it has got is not the question */
-    { T2_AT_100, T1, 100, true },       /* up to the switch */
-    { T2_AT_100, T1, 101, false },      /* beyond it the old primary went on alone */
-    { T1, T2_AT_100, 1, false },        /* the promotion is not on the way */
+    { T1, T1, 1000000, true },     /* how far it has got is not the question */
+    { T2_AT_100, T1, 100, true },  /* up to the switch */
+    { T2_AT_100, T1, 101, false }, /* beyond it the old primary went on alone */
+    { T1, T2_AT_100, 1, false },   /* the promotion is not on the way */
     { T3_OF_2, T2_AT_100, 200, true },
     { T3_OF_2, T2_AT_100, 201, false },
     { T3_OF_2, T1, 100, true },
     { T3_OF_2, T1, 101, false },
-    { T3_OF_1, T2_AT_100, 1, false },   /* a higher number that left timeline 1 elsewhere */
+    { T3_OF_1, T2_AT_100, 1, false }, /* a higher number that left timeline 1 elsewhere */
     { T3_OF_1, T1, 120, true },
     { T3_OF_2, T2_AT_150, 160, false }, /* the other timeline 2 */
     { T3_OF_2, T3_OF_1, 1, false },
@@ -188,9 +196,9 @@ static const struct {
     int a, b;
     lsn_t common;
 } forks[] = {
-    { T1, T1, UINT64_MAX },       { T1, T2_AT_100, 100 },      { T2_AT_100, T2_AT_150, 100 },
-    { T3_OF_2, T3_OF_1, 100 },    { T3_OF_2, T2_AT_100, 200 }, { T4_OF_3, T3_OF_2, 300 },
-    { T4_OF_3, T2_AT_150, 100 },  { T1, T9_ALIEN, LSN_NONE },  { T1, UNKNOWN, LSN_NONE },
+    { T1, T1, UINT64_MAX },         { T1, T2_AT_100, 100 },           { T2_AT_100, T2_AT_150, 100 },
+    { T3_OF_2, T3_OF_1, 100 },      { T3_OF_2, T2_AT_100, 200 },      { T4_OF_3, T3_OF_2, 300 },
+    { T4_OF_3, T2_AT_150, 100 },    { T1, T9_ALIEN, LSN_NONE },       { T1, UNKNOWN, LSN_NONE },
     { UNKNOWN, UNKNOWN, LSN_NONE }, { T4_OF_3, T4_OF_3, UINT64_MAX },
 };
 

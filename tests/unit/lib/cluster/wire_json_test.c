@@ -36,7 +36,8 @@ static struct tags tags_of(const char *json)
 static const struct {
     const char *said, *published;
 } published[] = {
-    { "{\"z\":1,\"a\":\"x\",\"b\":false,\"c\":[1]}", "{\"z\":1,\"a\":\"x\",\"b\":false,\"c\":[1]}" },
+    { "{\"z\":1,\"a\":\"x\",\"b\":false,\"c\":[1]}",
+      "{\"z\":1,\"a\":\"x\",\"b\":false,\"c\":[1]}" },
     { "{\"nofailover\":false,\"clonefrom\":true,\"nosync\":false}", "{\"clonefrom\":true}" },
     { "{\"nofailover\":false,\"failover_priority\":2}",
       "{\"nofailover\":false,\"failover_priority\":2}" },
@@ -184,9 +185,9 @@ END_TEST
 START_TEST(member_old_url)
 {
     struct member member;
-    ck_assert_int_eq(read_member("postgres://u@h:5432/p?application_name=http://h:8008/patroni",
-                                 &member),
-                     ERR_OK);
+    ck_assert_int_eq(
+        read_member("postgres://u@h:5432/p?application_name=http://h:8008/patroni", &member),
+        ERR_OK);
     ck_assert_str_eq(member.conn_url, "postgres://u@h:5432/p");
     ck_assert_str_eq(member.api_url, "http://h:8008/patroni");
     ck_assert_int_eq(read_member("postgres://h:5432/p", &member), ERR_OK);
@@ -480,8 +481,13 @@ END_TEST
 
 START_TEST(status_refused)
 {
-    static const char *const bad[] = { "", "-1", "[]", "{\"optime\":-1}", "{\"optime\":\"x\"}",
-                                       "{\"slots\":1}", "{\"retain_slots\":1}" };
+    static const char *const bad[] = { "",
+                                       "-1",
+                                       "[]",
+                                       "{\"optime\":-1}",
+                                       "{\"optime\":\"x\"}",
+                                       "{\"slots\":1}",
+                                       "{\"retain_slots\":1}" };
     struct status status = { .optime = 77 };
     ck_assert_int_eq(status_from_json(bad[_i], strlen(bad[_i]), &status, &err), ERR_PROTOCOL);
     ck_assert_uint_eq(status.optime, 77);

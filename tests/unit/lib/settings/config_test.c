@@ -100,23 +100,23 @@ END_TEST
 
 START_TEST(long_file)
 {
-    struct config *config = load_text(
-        minimal,
-        "  authentication:\n"
-        "    superuser: {username: su, password: 5, sslmode: require}\n"
-        "    replication: {username: rep, password: secret}\n"
-        "  callbacks: {on_role_change: /bin/cb}\n"
-        "  create_replica_method: [mine, basebackup]\n"
-        "  mine: {command: /bin/clone, no_params: true}\n"
-        "  use_pg_rewind: true\n"
-        "  parameters: {work_mem: 8MB}\n"
-        "namespace: //a///b/\n"
-        "log: {level: WARNING, type: json}\n"
-        "tags: {nofailover: true, zone: x}\n"
-        "bootstrap: {method: restore, restore: {command: x}, post_init: /bin/post, "
-        "dcs: {ttl: 5}}\n"
-        "ctl: {cacert: /ca}\n",
-        false);
+    struct config *config =
+        load_text(minimal,
+                  "  authentication:\n"
+                  "    superuser: {username: su, password: 5, sslmode: require}\n"
+                  "    replication: {username: rep, password: secret}\n"
+                  "  callbacks: {on_role_change: /bin/cb}\n"
+                  "  create_replica_method: [mine, basebackup]\n"
+                  "  mine: {command: /bin/clone, no_params: true}\n"
+                  "  use_pg_rewind: true\n"
+                  "  parameters: {work_mem: 8MB}\n"
+                  "namespace: //a///b/\n"
+                  "log: {level: WARNING, type: json}\n"
+                  "tags: {nofailover: true, zone: x}\n"
+                  "bootstrap: {method: restore, restore: {command: x}, post_init: /bin/post, "
+                  "dcs: {ttl: 5}}\n"
+                  "ctl: {cacert: /ca}\n",
+                  false);
     ck_assert_str_eq(config->postgresql.superuser.password, "5");
     ck_assert_str_eq(config->postgresql.rewind.sslmode, "require");
     ck_assert_str_eq(config->postgresql.on_role_change, "/bin/cb");
@@ -129,6 +129,36 @@ START_TEST(long_file)
     ck_assert_str_eq(config->namespace_, "/a/b/");
     ck_assert_str_eq(config->log_level, "warn");
     ck_assert_int_eq(config->log_type, CONFIG_LOG_JSON);
+    config_free(config);
+}
+END_TEST
+
+/* What is said explicitly is not replaced by what would follow. */
+START_TEST(said_explicitly)
+{
+    struct config *config =
+        load_text(minimal,
+                  "  pgpass: /tmp/pass\n"
+                  "  authentication: {rewind: {username: rew}, superuser: {password: x}}\n"
+                  "pgvigil: {state_dir: /state}\n"
+                  "ctl: {authentication: {username: c, password: d}}\n",
+                  false);
+    ck_assert_str_eq(config->postgresql.pgpass, "/tmp/pass");
+    ck_assert_str_eq(config->postgresql.rewind.username, "rew");
+    ck_assert_ptr_null(config->postgresql.rewind.password);
+    ck_assert_str_eq(config->state_dir, "/state");
+    ck_assert_str_eq(config->ctl.username, "c");
+    config_free(config);
+    setenv("PATRONI_RESTAPI_USERNAME", "u", 1);
+    setenv("PATRONI_RESTAPI_PASSWORD", "p", 1);
+    setenv("PATRONI_RESTAPI_CAFILE", "/ca", 1);
+    setenv("PATRONI_RESTAPI_CERTFILE", "/cert", 1);
+    setenv("PATRONI_RESTAPI_VERIFY_CLIENT", "optional", 1);
+    config = load_text(minimal, "", false);
+    ck_assert_str_eq(config->ctl.username, "u"); /* patroni-compat 2.1 */
+    ck_assert_str_eq(config->ctl.password, "p");
+    ck_assert_str_eq(config->ctl.cacert, "/ca");
+    ck_assert_int_eq(config->restapi.verify_client, CONFIG_VERIFY_OPTIONAL);
     config_free(config);
 }
 END_TEST
@@ -295,14 +325,18 @@ static const struct {
     { minimal, "name: yes\n", "name: expected a text (quote it), not true" },
     { minimal, "scope: a,b\n", "scope: a,b: a name" },
     { minimal, "restapi: 5\n", "restapi.listen: missing" },
-    { minimal, "restapi: {listen: 'x:99999', connect_address: 'a:1'}\n", "restapi.listen: expected" },
+    { minimal, "restapi: {listen: 'x:99999', connect_address: 'a:1'}\n",
+      "restapi.listen: expected" },
     { minimal, "restapi: {listen: ':8008', connect_address: '*:8008'}\n",
       "restapi.connect_address: *:8008: name the address" },
-    { minimal, "restapi: {listen: ':8008', connect_address: '0.0.0.0:8008'}\n", "name the address" },
+    { minimal, "restapi: {listen: ':8008', connect_address: '0.0.0.0:8008'}\n",
+      "name the address" },
     { minimal, "restapi: {listen: ':8008', connect_address: 'a:1', verify_client: required}\n",
       "restapi.verify_client: needs" },
-    { minimal, "restapi: {listen: ':8008', connect_address: 'a:1', keyfile: /k}\n", "needs restapi.certfile" },
-    { minimal, "restapi: {listen: ':8008', connect_address: 'a:1', authentication: {username: u}}\n",
+    { minimal, "restapi: {listen: ':8008', connect_address: 'a:1', keyfile: /k}\n",
+      "needs restapi.certfile" },
+    { minimal,
+      "restapi: {listen: ':8008', connect_address: 'a:1', authentication: {username: u}}\n",
       "restapi.authentication: give username and password" },
     { minimal, "restapi: {listen: ':8008', connect_address: 'a:1', verify_client: maybe}\n",
       "restapi.verify_client: expected one of none|optional|required" },
@@ -332,7 +366,8 @@ static const struct {
     { minimal, "pgvigil: {state_dir: here}\n", "pgvigil.state_dir: here: give an absolute path" },
     { managed, "pgvigil: {etcd: {members: []}}\n", "name 1 to 16 members" },
     { managed, "pgvigil: {etcd: {members: [{name: n1}]}}\n", "member 1 has no peer_url" },
-    { managed, "pgvigil: {etcd: {members: [{name: n1, peer_url: a}]}}\n", "expected http://host:port" },
+    { managed, "pgvigil: {etcd: {members: [{name: n1, peer_url: a}]}}\n",
+      "expected http://host:port" },
     { managed, "pgvigil: {etcd: {name: nn}}\n", "pgvigil.etcd.name: nn is none of" },
     { managed, "pgvigil: {etcd: {data_dir: null}}\n", "pgvigil.etcd.data_dir" },
 };
@@ -361,8 +396,9 @@ START_TEST(members_that_clash)
     struct text warnings = text_new(10000);
     struct config *config = NULL;
     struct text yaml = text_new(10000);
-    text_addf(&yaml, "%s    - {name: n3, peer_url: 'http://1:2380', client_url: 'http://9:1', "
-                     "api_url: 'http://9:2'}\n%s",
+    text_addf(&yaml,
+              "%s    - {name: n3, peer_url: 'http://1:2380', client_url: 'http://9:1', "
+              "api_url: 'http://9:2'}\n%s",
               managed, postgresql);
     write_file("clash.yml", text_str(&yaml));
     ck_assert_int_eq(load("clash.yml", false, &config, &warnings), ERR_INVALID);
@@ -410,10 +446,9 @@ static const struct {
     const char *address, *host;
     int port; /* 0: refused */
 } addresses[] = {
-    { "a:1", "a", 1 },       { "a", "a", 99 },        { "[::1]:5", "::1", 5 },
-    { "[::1]", "::1", 99 },  { "::1", "::1", 99 },    { "", "", 99 },
-    { ":5", "", 5 },         { "a,b:5", "a,b", 5 },   { "*:5", "*", 5 },
-    { "a:", "", 0 },         { "a:0", "", 0 },        { "a:65536", "", 0 },
+    { "a:1", "a", 1 },    { "a", "a", 99 }, { "[::1]:5", "::1", 5 }, { "[::1]", "::1", 99 },
+    { "::1", "::1", 99 }, { "", "", 99 },   { ":5", "", 5 },         { "a,b:5", "a,b", 5 },
+    { "*:5", "*", 5 },    { "a:", "", 0 },  { "a:0", "", 0 },        { "a:65536", "", 0 },
     { "a:5x", "", 0 },
 };
 
@@ -465,10 +500,22 @@ static void remove_folder(void)
 {
     char path[256];
     static const char *const paths[] = {
-        "conf.d/10-base.yml", "conf.d/20-over.yaml", "conf.d/.hidden.yml", "conf.d/30-other.txt",
-        "conf.d/40-bad.yml",  "conf.d",              "bad.d/1.yml",        "bad.d/2.yml",
-        "bad.d",              "test.yml",            "warn.yml",           "clash.yml",
-        "w.yml",              "list.yml",            "env.yml",            "check.yml",
+        "conf.d/10-base.yml",
+        "conf.d/20-over.yaml",
+        "conf.d/.hidden.yml",
+        "conf.d/30-other.txt",
+        "conf.d/40-bad.yml",
+        "conf.d",
+        "bad.d/1.yml",
+        "bad.d/2.yml",
+        "bad.d",
+        "test.yml",
+        "warn.yml",
+        "clash.yml",
+        "w.yml",
+        "list.yml",
+        "env.yml",
+        "check.yml",
     };
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, paths[i]);
@@ -486,6 +533,7 @@ int main(void)
     tcase_add_checked_fixture(tc, clear_environment, clear_environment);
     tcase_add_test(tc, short_file);
     tcase_add_test(tc, long_file);
+    tcase_add_test(tc, said_explicitly);
     tcase_add_test(tc, managed_etcd);
     tcase_add_test(tc, one_endpoint);
     tcase_add_test(tc, witness);

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "json/json.h"
 #include "settings/config.h"
 #include "settings/option.h"
 #include "settings/settings.h"
+#include "json/json.h"
 
 static struct err err;
 
@@ -16,16 +16,20 @@ static const struct {
     bool good;
     int64_t value;
 } units[] = {
-    { "30", "s", true, 30 },      { "30min", "s", true, 1800 }, { "1h", "s", true, 3600 },
-    { "1d", "s", true, 86400 },   { "500ms", "s", true, 1 },    { "499ms", "s", true, 0 },
-    { "1.5h", "s", true, 5400 },  { "10 s", "s", true, 10 },    { "-1", "B", true, -1 },
-    { "-1500ms", "s", true, -2 }, { "1MB", "B", true, 1048576 }, { "16kB", "B", true, 16384 },
-    { "1GB", "MB", true, 1024 },  { "1TB", "B", true, 1099511627776 },
-    { "1us", "ms", true, 0 },     { "1mb", "B", false, 0 },     { "1MB", "s", false, 0 },
-    { "1s", "B", false, 0 },      { "", "s", false, 0 },        { "x", "s", false, 0 },
-    { "s", "s", false, 0 },       { "-", "s", false, 0 },       { "5 x", "s", false, 0 },
-    { "nan", "s", false, 0 },     { "1e300", "s", false, 0 },   { "-1e300", "s", false, 0 },
-    { "5", "furlong", false, 0 }, { ":", "s", false, 0 },
+    { "30", "s", true, 30 },       { "30min", "s", true, 1800 },
+    { "1h", "s", true, 3600 },     { "1d", "s", true, 86400 },
+    { "500ms", "s", true, 1 },     { "499ms", "s", true, 0 },
+    { "1.5h", "s", true, 5400 },   { "10 s", "s", true, 10 },
+    { "-1", "B", true, -1 },       { "-1500ms", "s", true, -2 },
+    { "1MB", "B", true, 1048576 }, { "16kB", "B", true, 16384 },
+    { "1GB", "MB", true, 1024 },   { "1TB", "B", true, 1099511627776 },
+    { "1us", "ms", true, 0 },      { "1mb", "B", false, 0 },
+    { "1MB", "s", false, 0 },      { "1s", "B", false, 0 },
+    { "", "s", false, 0 },         { "x", "s", false, 0 },
+    { "s", "s", false, 0 },        { "-", "s", false, 0 },
+    { "5 x", "s", false, 0 },      { "nan", "s", false, 0 },
+    { "1e300", "s", false, 0 },    { "-1e300", "s", false, 0 },
+    { "5", "furlong", false, 0 },  { ":", "s", false, 0 },
 };
 
 START_TEST(reads_units)
@@ -42,9 +46,10 @@ START_TEST(reads_booleans)
         const char *text;
         bool good, value;
     } rows[] = {
-        { "on", true, true },   { "OFF", true, false }, { "of", true, false }, { "t", true, true },
-        { "False", true, false }, { "y", true, true },  { "n", true, false },  { "1", true, true },
-        { "0", true, false },   { "o", false, false },  { "", false, false },  { "maybe", false, false },
+        { "on", true, true },    { "OFF", true, false },   { "of", true, false },
+        { "t", true, true },     { "False", true, false }, { "y", true, true },
+        { "n", true, false },    { "1", true, true },      { "0", true, false },
+        { "o", false, false },   { "", false, false },     { "maybe", false, false },
         { "onn", false, false },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -109,7 +114,21 @@ struct fields {
 #define FIELD(type_, field_, ...)                                                                  \
     { .path = #field_, .type = type_, .offset = offsetof(struct fields, field_), __VA_ARGS__ }
 
-enum { TEXT, SECRET, TRUTH, NUMBER, SECONDS, BYTES, CHOICE, LIST, LINES, ANY, OBJECT, ARRAY, KINDS };
+enum {
+    TEXT,
+    SECRET,
+    TRUTH,
+    NUMBER,
+    SECONDS,
+    BYTES,
+    CHOICE,
+    LIST,
+    LINES,
+    ANY,
+    OBJECT,
+    ARRAY,
+    KINDS
+};
 
 static const struct option kinds[KINDS] = {
     [TEXT] = FIELD(OPTION_TEXT, text, .fallback = "none"),
@@ -130,17 +149,27 @@ static void show(int kind, const struct fields *fields, struct text *to)
 {
     switch (kinds[kind].type) {
     case OPTION_TEXT:
-    case OPTION_SECRET: text_add(to, fields->text == NULL ? "(none)" : fields->text); return;
-    case OPTION_BOOL: text_add(to, fields->truth ? "true" : "false"); return;
+    case OPTION_SECRET:
+        text_add(to, fields->text == NULL ? "(none)" : fields->text);
+        return;
+    case OPTION_BOOL:
+        text_add(to, fields->truth ? "true" : "false");
+        return;
     case OPTION_INT:
     case OPTION_DURATION:
-    case OPTION_BYTES: text_addf(to, "%lld", (long long)fields->number); return;
-    case OPTION_CHOICE: text_addf(to, "%d", fields->choice); return;
+    case OPTION_BYTES:
+        text_addf(to, "%lld", (long long)fields->number);
+        return;
+    case OPTION_CHOICE:
+        text_addf(to, "%d", fields->choice);
+        return;
     case OPTION_LIST:
         for (size_t i = 0; i < fields->list.n; i++)
             text_addf(to, "%s[%s]", i == 0 ? "" : " ", fields->list.item[i]);
         return;
-    case OPTION_TREE: json_write(to, fields->tree); return;
+    case OPTION_TREE:
+        json_write(to, fields->tree);
+        return;
     }
 }
 
@@ -209,9 +238,9 @@ static const struct {
 static void give_old_value(int kind, struct fields *fields)
 {
     static const char *const old[KINDS] = {
-        [TEXT] = "\"old\"", [SECRET] = "\"old\"",  [TRUTH] = "true",    [NUMBER] = "7",
-        [SECONDS] = "7",    [BYTES] = "7",         [CHOICE] = "\"on\"", [LIST] = "[\"old\"]",
-        [LINES] = "[\"old\"]", [ANY] = "[7]",      [OBJECT] = "{\"old\":7}", [ARRAY] = "[7]",
+        [TEXT] = "\"old\"",    [SECRET] = "\"old\"", [TRUTH] = "true",         [NUMBER] = "7",
+        [SECONDS] = "7",       [BYTES] = "7",        [CHOICE] = "\"on\"",      [LIST] = "[\"old\"]",
+        [LINES] = "[\"old\"]", [ANY] = "[7]",        [OBJECT] = "{\"old\":7}", [ARRAY] = "[7]",
     };
     json_t *value = json_loads(old[kind], JSON_DECODE_ANY, NULL);
     ck_assert_int_eq(option_set(&kinds[kind], fields, value, NULL), ERR_OK);
@@ -279,8 +308,8 @@ START_TEST(names_unknown_keys)
                      "f.yml: restapi.listen: unknown, ignored\n");
     text_clear(&warnings);
     option_check_unknown(option_table(), tree, OPTION_STORE, "config", &warnings);
-    ck_assert_ptr_nonnull(strstr(text_str(&warnings),
-                                 "config: name: ignored here: set it in the local file\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text_str(&warnings), "config: name: ignored here: set it in the local file\n"));
     json_decref(tree);
     text_done(&warnings);
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "json/json.h"
 #include "settings/settings.h"
+#include "json/json.h"
 
 static struct err err;
 static struct config config; /* only what a test gives it */
@@ -157,9 +157,10 @@ END_TEST
 
 START_TEST(unknown_settings)
 {
-    struct settings *settings = built("{\"tll\":5,\"standby_cluster\":{\"host\":\"x\"},\"name\":\"x\","
-                                      "\"postgresql\":{\"listen\":\"x\",\"paremeters\":{}}}",
-                                      "{}");
+    struct settings *settings =
+        built("{\"tll\":5,\"standby_cluster\":{\"host\":\"x\"},\"name\":\"x\","
+              "\"postgresql\":{\"listen\":\"x\",\"paremeters\":{}}}",
+              "{}");
     ck_assert_str_eq(text_str(&warnings),
                      "config: tll: unknown, ignored\n"
                      "config: standby_cluster: ignored: not built yet\n"
