@@ -1,0 +1,232 @@
+#include "sidecar/cluster.h"
+
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../support/store_node.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "json/json.h"
+
+enum { TTL_MS = 4000 };
+
+static struct loop *loop;
+static struct etcd_cluster servers;
+static struct store_node a;
+
+static void setup_servers(int n)
+{
+    json_setup();
+    http_setup();
+    loop = loop_new();
+    etcd_cluster_start(&servers, loop, n, NULL);
+    store_node_start(&a, &servers, "a", TTL_MS);
+    store_node_wait(&a, store_node_ready, 20000);
+}
+
+static void setup(void)
+{
+    setup_servers(1);
+}
+
+static void setup_three(void)
+{
+    setup_servers(3);
+}
+
+static void teardown(void)
+{
+    store_node_stop(&a);
+    etcd_cluster_stop(&servers);
+    loop_free(loop);
+}
+
+static bool sees_two(struct store_node *node)
+{
+    const char *value = cluster_value(node->cluster, "config");
+    return value != NULL && strcmp(value, "2") == 0;
+}
+
+static bool is_reachable(struct store_node *node)
+{
+    struct view *view = store_node_view(node);
+    bool reachable = view->store.reachable;
+    free(view);
+    return reachable;
+}
+
+static bool is_unreachable(struct store_node *node)
+{
+    return !is_reachable(node);
+}
+
+/* A change by anybody is in the view within moments. */
+START_TEST(the_watch_tells)
+{
+    int changes = a.changes;
+    store_node_put(&a, "/service/t/config", "1");
+    store_node_put(&a, "/service/t/config", "2");
+    store_node_wait(&a, sees_two, 200);
+    ck_assert_int_gt(a.changes, changes);
+    struct cluster_key key;
+    ck_assert(cluster_get(a.cluster, "config", &key));
+    ck_assert_int_eq(key.mod_revision, key.create_revision + 1);
+    store_node_put(&a, "/service/t/config", NULL);
+    run_for(loop, 100);
+    ck_assert(!cluster_get(a.cluster, "config", &key));
+    store_node_put(&a, "/service/other/config", "3"); /* not ours */
+    run_for(loop, 100);
+    ck_assert(!cluster_get(a.cluster, "config", &key));
+}
+END_TEST
+
+/* What changed while etcd was away is seen after its restart, and the view says that it was away. */
+START_TEST(the_watch_survives_a_restart)
+{
+    store_node_put(&a, "/service/t/config", "1");
+    run_for(loop, 100);
+    etcd_server_kill(&servers, 0);
+    store_node_wait(&a, is_unreachable, TTL_MS);
+    struct view *view = store_node_view(&a);
+    ck_assert(view->store.loaded); /* the last that was seen, with its age */
+    ck_assert_int_ge(view->store.age_ms, 1000);
+    ck_assert(view->store.config_exists);
+    free(view);
+    etcd_server_start(&servers, 0);
+    store_node_put(&a, "/service/t/config", "2");
+    store_node_wait(&a, sees_two, 2000);
+    store_node_wait(&a, is_reachable, 2000);
+    store_node_put(&a, "/service/t/config", "1");
+    store_node_put(&a, "/service/t/config", "2");
+    store_node_wait(&a, sees_two, 500);
+}
+END_TEST
+
+static bool sees_leader(struct store_node *node)
+{
+    return cluster_value(node->cluster, "leader") != NULL;
+}
+
+static bool sees_no_leader(struct store_node *node)
+{
+    return !sees_leader(node);
+}
+
+/* Bounds of part 3: the etcd member that we watch vanishes without a word, and the leader with it: its
+ * key's end is seen within ttl + 1 s, through another member. */
+START_TEST(a_silent_endpoint_is_left)
+{
+    struct store_node b;
+    store_node_start(&b, &servers, "b", TTL_MS);
+    store_node_wait(&b, store_node_ready, 5000);
+    for (int server = 0; server < 3; server++) {
+        ck_assert_msg(store_node_step(&b, STEP_TAKE_KEY, "") == ERR_OK, "%s", b.error);
+        store_node_wait(&b, store_node_holds, 2000);
+        store_node_wait(&a, sees_leader, 1000);
+        struct mono last = lease_keeper_lease(b.keeper)->held_until;
+        store_node_signal(&servers, server, SIGSTOP);
+        lease_keeper_suspend(b.keeper, true);
+        store_node_wait(&a, sees_no_leader, TTL_MS + 4000);
+        /* A raft leader that is lost in the same moment extends leases: ttl + 2 x election + ... */
+        ck_assert_int_lt(mono_diff(clock_mono(), last), TTL_MS + 2000);
+        store_node_signal(&servers, server, SIGCONT);
+        lease_keeper_suspend(b.keeper, false);
+        lease_keeper_give_up(b.keeper);
+        store_node_wait(&b, store_node_ready, 5000);
+        run_for(loop, 1000);
+    }
+    store_node_stop(&b);
+}
+END_TEST
+
+/* S6: another etcd, or an older state of it, is not the same cluster; so is one whose /sync is not on
+ * our volume yet. */
+START_TEST(the_volume_has_the_last_word)
+{
+    struct view *view = store_node_view(&a);
+    ck_assert(view->store.same_cluster);
+    free(view);
+    a.remembered = CLUSTER_RECORDING;
+    view = store_node_view(&a);
+    ck_assert(!view->store.same_cluster);
+    free(view);
+    a.remembered = CLUSTER_OTHER;
+    view = store_node_view(&a);
+    ck_assert(!view->store.same_cluster);
+    free(view);
+}
+END_TEST
+
+/* Part 4: a wish counts as made after the loss only if it was written after the key had vanished. */
+START_TEST(a_wish_is_dated)
+{
+    ck_assert_int_eq(store_node_step(&a, STEP_TAKE_KEY, ""), ERR_OK);
+    store_node_put(&a, "/service/t/failover", "{\"member\":\"b\"}");
+    store_node_put(&a, "/service/t/leader", NULL);
+    store_node_wait(&a, sees_no_leader, 500);
+    run_for(loop, 200);
+    struct view *view = store_node_view(&a);
+    ck_assert(view->store.failover.exists && view->store.failover.due);
+    ck_assert(!view->store.failover.after_leader_loss);
+    ck_assert_int_ge(view->store.failover.age_ms, 100);
+    ck_assert(view->store.leader_lost_at.ms <= view->now.ms);
+    free(view);
+    store_node_put(&a, "/service/t/failover", "{\"member\":\"b\",\"x\":1}");
+    run_for(loop, 100);
+    view = store_node_view(&a);
+    ck_assert(view->store.failover.after_leader_loss);
+    ck_assert_int_lt(view->store.failover.age_ms, 200);
+    free(view);
+}
+END_TEST
+
+/* A scheduled wish is due from its time on, and not for ever. */
+START_TEST(a_scheduled_wish_waits)
+{
+    static const struct {
+        int64_t from_now_ms;
+        bool due;
+    } cases[] = { { 60000, false }, { -1000, true }, { -600000, false } };
+    for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
+        char iso[CLOCK_ISO_MAX];
+        char value[200];
+        struct wall when = { clock_wall().ms + cases[at].from_now_ms };
+        (void)snprintf(value, sizeof(value),
+                       "{\"leader\":\"a\",\"member\":\"b\",\"scheduled_at\":\"%s\"}",
+                       clock_iso(when, iso));
+        store_node_put(&a, "/service/t/failover", value);
+        run_for(loop, 100);
+        struct view *view = store_node_view(&a);
+        ck_assert(view->store.failover.exists);
+        ck_assert_msg(view->store.failover.due == cases[at].due, "%s", value);
+        free(view);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cluster");
+    TCase *one = tcase_create("one etcd");
+    tcase_set_timeout(one, 60);
+    tcase_add_checked_fixture(one, setup, teardown);
+    tcase_add_test(one, the_watch_tells);
+    tcase_add_test(one, the_watch_survives_a_restart);
+    tcase_add_test(one, the_volume_has_the_last_word);
+    tcase_add_test(one, a_wish_is_dated);
+    tcase_add_test(one, a_scheduled_wish_waits);
+    suite_add_tcase(suite, one);
+    TCase *three = tcase_create("three etcds");
+    tcase_set_timeout(three, 90);
+    tcase_add_checked_fixture(three, setup_three, teardown);
+    tcase_add_test(three, a_silent_endpoint_is_left);
+    suite_add_tcase(suite, three);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
