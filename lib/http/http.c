@@ -6,6 +6,7 @@
 #include "http/http.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -247,6 +248,7 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
     (void)purpose;
     const struct http *http = arg;
     unsigned int timeout_ms = (unsigned int)http->dead_peer_ms;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* curl does not everywhere */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
     return CURL_SOCKOPT_OK;
 }
@@ -406,6 +408,17 @@ static void set_method(CURL *easy, struct http_call *call, const struct http_req
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
+/* curl repeats a request by itself when a kept connection turns out to be closed, unless it would
+ * have to send a body again. What has no body and is not a read gets a connection of its own. */
+static bool needs_new_connection(const struct http_request *request)
+{
+    if (request->fresh)
+        return true;
+    bool read = request->method == NULL || strcmp(request->method, "GET") == 0 ||
+                strcmp(request->method, "HEAD") == 0;
+    return !read && (request->body == NULL || request->body_len == 0);
+}
+
 static void set_headers(CURL *easy, struct http_call *call, const struct http_request *request)
 {
     call->headers = curl_slist_append(NULL, "Expect:"); /* no round trip before a large body */
@@ -435,7 +448,7 @@ static void set_connection(CURL *easy, struct http_call *call, const struct http
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 1L);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, http);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, needs_new_connection(request) ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->fresh ? 1L : 0L);
     http_tls_apply(request->tls, easy);
     if (request->user != NULL) {

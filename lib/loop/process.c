@@ -228,6 +228,8 @@ static int spawn(const struct process_spec *spec, int input, int output, pid_t *
         failed = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
     if (failed == 0)
         failed = posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
+    if (failed == 0) /* libraries do not always say O_CLOEXEC */
+        failed = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     /* posix_spawn does not write through these; its prototype only lacks the const. */
     union {
         const char *const *in;

@@ -329,6 +329,13 @@ START_TEST(never_sent_twice)
     loop_run(loop);
     ck_assert_int_eq(seen.code, ERR_TIMEOUT);
     ck_assert_int_eq(server.requests, 2);
+    seen = get("/ok", 1000);
+    seen = (struct seen){ 0 };
+    start(&seen,
+          (struct http_request){ .method = "DELETE", .url = url_of("/close"), .timeout_ms = 1000 });
+    loop_run(loop);
+    ck_assert_int_eq(seen.code, ERR_TIMEOUT);
+    ck_assert_int_eq(server.requests, 4);
 }
 END_TEST
 

@@ -71,6 +71,16 @@ START_TEST(captures)
 }
 END_TEST
 
+/* No descriptor of ours gets through, whatever a library forgot. */
+START_TEST(nothing_inherited)
+{
+    int forgotten = dup(STDERR_FILENO);
+    struct seen seen = run_shell("ls /proc/$$/fd | tr '\\n' ' '", NULL, 5000);
+    close(forgotten);
+    ck_assert_str_eq(seen.output, "0 1 2 ");
+}
+END_TEST
+
 /* The deadline kills the whole group, and says so. */
 START_TEST(deadline_kills_the_group)
 {
@@ -151,6 +161,7 @@ int main(void)
     TCase *tcase = tcase_create("process");
     tcase_set_timeout(tcase, 20);
     tcase_add_test(tcase, captures);
+    tcase_add_test(tcase, nothing_inherited);
     tcase_add_test(tcase, deadline_kills_the_group);
     tcase_add_test(tcase, background_child_does_not_block);
     tcase_add_test(tcase, long_output);
