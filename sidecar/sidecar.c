@@ -96,8 +96,10 @@ static void note_decision(struct sidecar *sidecar)
     if (same_rule && strcmp(sidecar->last_reason, decision->reason) == 0)
         return;
     (void)text_copy(sidecar->last_reason, sizeof(sidecar->last_reason), decision->reason);
-    /* A countdown in the reason is not news. */
-    if (same_rule && decision->action == ACT_WAIT)
+    /* A countdown in the reason is no news, nor is what must wait for the plan that runs. */
+    const struct plan *running = runner_plan(sidecar->runner);
+    bool waits = running != NULL && !decide_interrupts(running->action, decision->action);
+    if (waits || (same_rule && decision->action == ACT_WAIT))
         log_debug("%s: %s -> %s", decision->rule, decision->reason,
                   action_name(decision->action));
     else

@@ -74,6 +74,11 @@ enum await step_await(const struct view *view, const struct step *step,
                       const struct plan_memory *memory)
 {
     switch (step->kind) {
+    case STEP_INITDB:
+        return when(view->pg.dir == DATA_DIR_FRESH && view->pg.system_id != 0);
+    case STEP_ADOPT_NEW:
+    case STEP_BASE_BACKUP:
+        return when(view->pg.dir == DATA_DIR_VALID);
     case STEP_GUARD_DEADLINE:
         return guard_deadline(view);
     case STEP_STOP_FAST:
@@ -105,10 +110,7 @@ enum await step_await(const struct view *view, const struct step *step,
     case STEP_HANDED_OVER:
     case STEP_START_STANDBY:
     case STEP_START_PRIMARY:
-    case STEP_INITDB:
-    case STEP_ADOPT_NEW:
     case STEP_CREATE_ROLES:
-    case STEP_BASE_BACKUP:
     case STEP_REMOVE_DATA:
     case STEP_REWIND:
     case STEP_FOLLOW:

@@ -60,7 +60,7 @@ bool rule_restart_in_place(const struct view *view, struct decision *decision)
 
 bool rule_data_broken(const struct view *view, struct decision *decision)
 {
-    if (!down_without_key(view) || view->pg.dir != DATA_DIR_BROKEN || view->orders.reinit)
+    if (!down_without_key(view) || view->pg.dir != DATA_DIR_BROKEN)
         return false;
     return say(decision, ACT_WAIT, "the data directory is not usable: staying out; nothing is "
                                    "deleted; see the log for what was found");

@@ -41,10 +41,11 @@ bool rule_adopt(const struct view *view, struct decision *decision)
     return say(decision, ACT_ADOPT, "the guard's cookie and the leader key agree");
 }
 
-/* I1. The guard kills at the deadline by itself (L3); this is the second line. */
+/* I1. The guard kills at the deadline by itself (L3); this is the second line, and needs the guard's
+ * ear. */
 bool rule_primary_without_key(const struct view *view, struct decision *decision)
 {
-    if (!view_is_primary(view) || view_holds_lease(view))
+    if (!view->guard.connected || !view_is_primary(view) || view_holds_lease(view))
         return false;
     return say(decision, ACT_FENCE, "running as primary without a lease that holds");
 }
@@ -53,7 +54,7 @@ bool rule_primary_without_key(const struct view *view, struct decision *decision
  * ttl/10) is left, and is read-only before the lease ends." */
 bool rule_demote_before_expiry(const struct view *view, struct decision *decision)
 {
-    if (!view_is_primary(view))
+    if (!view->guard.connected || !view_is_primary(view))
         return false;
     int64_t left_ms = lease_left_ms(&view->lease, view->now);
     if (left_ms >= lease_demote_ms(view->policy.ttl_ms, view->policy.cpu_limited))
@@ -62,12 +63,22 @@ bool rule_demote_before_expiry(const struct view *view, struct decision *decisio
                (int)left_ms);
 }
 
-/* L7: "A holder whose key vanished gives that lease up as soon as its Postgres is down." */
+/* Our lease bars everybody else from a key that is not there. */
+static bool bars_the_key(const struct view *view)
+{
+    const struct store_view *store = &view->store;
+    return view->lease.id != 0 && !store->leader_exists && store->holder.exists &&
+           !store->holder.released && store->holder.lease_id == view->lease.id;
+}
+
+/* L7: "A holder whose key vanished gives that lease up as soon as its Postgres is down." A standby
+ * under a deadline may be on its way to become primary: it is stopped first. */
 bool rule_key_vanished(const struct view *view, struct decision *decision)
 {
-    if (!view->lease.owns_key || !view->store.reachable || view_self_leads(view))
+    bool lost = view->lease.owns_key ? !view_self_leads(view) : bars_the_key(view);
+    if (!lost || !view->store.loaded || !view->store.reachable)
         return false;
-    if (view_is_primary(view))
+    if (view_is_primary(view) || (view->guard.tree_alive && view->guard.has_deadline))
         return say(decision, ACT_DEMOTE, "the leader key is not ours any more");
     return say(decision, ACT_ABANDON, "the leader key is not ours any more and Postgres %s",
                view->guard.tree_alive ? "is a standby" : "is down");

@@ -49,7 +49,7 @@ bool rule_foreign_system(const struct view *view, struct decision *decision)
     if (view->store.initialize == 0 || view->pg.system_id == 0 ||
         view->pg.system_id == view->store.initialize)
         return false;
-    if (view->pg.dir == DATA_DIR_FRESH || view->orders.reinit)
+    if (view->pg.dir == DATA_DIR_FRESH)
         return false;
     return say(decision, ACT_WAIT,
                "the data directory belongs to another cluster (system identifier %llu, the "
