@@ -24,7 +24,7 @@ struct etcd;
  * /sync's mod_revision; where /sync does not exist, the revision at which that was seen. */
 enum cluster_memory {
     CLUSTER_SAME,
-    CLUSTER_RECORDING, /* not on the disk yet: `same_cluster` stays false until it is */
+    CLUSTER_RECORDING, /* not on the disk yet: `same_cluster` is false, but for who leads already */
     CLUSTER_OTHER,     /* another id or a lower revision */
 };
 typedef enum cluster_memory cluster_remember_fn(void *arg, uint64_t cluster_id,
@@ -75,8 +75,8 @@ struct wall cluster_last_seen(const struct cluster *cluster);
 
 /* --- for those who write --- */
 
-/* A key as an answer at `revision` told it, or as a write of ours left it; create_revision 0: kept, or
- * `revision` where the key is new. */
+/* A key as an answer at `revision` told it, or as a write of ours left it; create_revision 0: kept,
+ * or `revision` where the key is new. */
 void cluster_saw(struct cluster *cluster, const struct cluster_key *key);
 /* … that it does not exist. */
 void cluster_saw_none(struct cluster *cluster, const char *name, int64_t revision);

@@ -1,6 +1,6 @@
 #pragma once
-/* `pgvigil/events/00` to `63`: the ring of what happened in the cluster, written by all members, read
- * by people and by the controller (design part 8 and 9). An event is
+/* `pgvigil/events/00` to `63`: the ring of what happened in the cluster, written by all members,
+ * read by people and by the controller (design part 8 and 9). An event is
  * {"n":1234,"at":"2026-01-31T23:59:59.123456+00:00","member":"a","kind":"failover","text":"…"};
  * n counts up over all members, its slot is n modulo LIMIT_EVENTS. */
 #include "sidecar/cluster.h"

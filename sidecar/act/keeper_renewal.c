@@ -26,8 +26,8 @@ static void add_compare(struct lease_keeper *keeper, struct etcd_txn *txn, const
 }
 
 /* S7: "with each renewal the leader publishes the lowest flush position confirmed by /sync, in a
- * transaction that compares /sync's mod_revision". The key's own revision is compared as well, so that
- * a transaction that arrives late takes nothing back. */
+ * transaction that compares /sync's mod_revision". The key's own revision is compared as well, so
+ * that a transaction that arrives late takes nothing back. */
 static struct etcd_txn *confirm_txn(struct lease_keeper *keeper, const char *value,
                                     int64_t sync_revision)
 {
@@ -64,7 +64,8 @@ struct etcd_txn *keeper_confirm_txn(struct lease_keeper *keeper, struct sequence
     return confirm_txn(keeper, sequence->confirmed, sync_revision);
 }
 
-/* Part 3: "Elections more often than the ttl postpone expiry without limit: that raises an alarm." */
+/* Part 3: "Elections more often than the ttl postpone expiry without limit: that raises an alarm."
+ * */
 static void note_term(struct lease_keeper *keeper, uint64_t term)
 {
     if (term <= keeper->term)

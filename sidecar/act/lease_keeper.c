@@ -121,8 +121,8 @@ static void lease_is_gone(struct lease_keeper *keeper)
     lease_keeper_forget(keeper);
 }
 
-/* Without the key a renewal has only to keep the lease alive; a member that answers from an older term
- * is not believed. */
+/* Without the key a renewal has only to keep the lease alive; a member that answers from an older
+ * term is not believed. */
 static enum lease_verdict judge_without_key(const struct lease_renewal *renewal)
 {
     if (!renewal->complete)
@@ -259,8 +259,8 @@ static void problem(struct lease_keeper *keeper, int64_t again_ms, const char *t
     source_trigger(keeper->changed);
 }
 
-/* Part 3: "a granted ttl that is larger than asked is an error at start: etcd's floor is 1.5 election
- * timeouts". */
+/* Part 3: "a granted ttl that is larger than asked is an error at start: etcd's floor is 1.5
+ * election timeouts". */
 static void refuse_grant(struct lease_keeper *keeper, const struct etcd_lease_result *result)
 {
     char text[LIMIT_REASON];
@@ -329,7 +329,8 @@ void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adopti
     /* The least margin that the former process can have kept back. */
     int64_t margin_ms = lease_margin_ms(0, false);
     bool running = adoption->guard_deadline.ms != INT64_MAX;
-    /* The lease that was granted at our start is left to run out: the member key moves away first. */
+    /* The lease that was granted at our start is left to run out: the member key moves away first.
+     * */
     keeper->lease = (struct lease){
         .id = adoption->lease_id,
         .ttl_ms = keeper->spec.ttl_ms,

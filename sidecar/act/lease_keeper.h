@@ -54,17 +54,17 @@ const struct lease *lease_keeper_lease(const struct lease_keeper *keeper);
 void lease_keeper_alive(struct lease_keeper *keeper, struct mono now);
 /* G1: the tree may still run and no guard says otherwise: neither renew nor release until false. */
 void lease_keeper_suspend(struct lease_keeper *keeper, bool suspended);
-/* The setting has changed: a lease of the new length is granted. With the key in hand only once that
- * has been released: until then the former length holds. */
+/* The setting has changed: a lease of the new length is granted. With the key in hand only once
+ * that has been released: until then the former length holds. */
 void lease_keeper_set_ttl(struct lease_keeper *keeper, int64_t ttl_ms);
 
 /* --- for the steps --- */
 
-/* The key was created by us at `revision` under this lease. A renewal begins at once. False: it is not
- * our lease any more. */
+/* The key was created by us at `revision` under this lease. A renewal begins at once. False: it is
+ * not our lease any more. */
 bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id, int64_t revision);
-/* The key was rewritten under the lease that it had (L7): that of a former process of this name, whose
- * Postgres runs under the guard's deadline, or our own after its renewal came too late. */
+/* The key was rewritten under the lease that it had (L7): that of a former process of this name,
+ * whose Postgres runs under the guard's deadline, or our own after its renewal came too late. */
 struct lease_adoption {
     int64_t lease_id;
     int64_t create_revision;
@@ -75,11 +75,11 @@ struct lease_adoption {
 void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adoption *adoption);
 /* Before a release is sent (L7): nothing is held from here on, whatever the reply. */
 void lease_keeper_let_go(struct lease_keeper *keeper);
-/* The lease was revoked, or it is not known what lies under it: forgotten, not renewed any more, and
- * another one is granted. */
+/* The lease was revoked, or it is not known what lies under it: forgotten, not renewed any more,
+ * and another one is granted. */
 void lease_keeper_forget(struct lease_keeper *keeper);
-/* As forget, and it is revoked (nobody waits for the answer). Nothing of Postgres may run as primary:
- * what lies under the lease goes with it. */
+/* As forget, and it is revoked (nobody waits for the answer). Nothing of Postgres may run as
+ * primary: what lies under the lease goes with it. */
 void lease_keeper_give_up(struct lease_keeper *keeper);
 /* A write said that this lease does not exist. */
 void lease_keeper_missed(struct lease_keeper *keeper, int64_t lease_id);

@@ -146,7 +146,8 @@ static void want(struct notice *notice, const char *value)
 
 /* --- the member key --- */
 
-/* The member's value with `nosync` in its tags, as Patroni's own standby writes it when it stops. */
+/* The member's value with `nosync` in its tags, as Patroni's own standby writes it when it stops.
+ * */
 static void add_nosync(struct text *to, const char *json)
 {
     auto_json json_t *member = NULL;

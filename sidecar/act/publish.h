@@ -48,6 +48,6 @@ void publish_event(struct publish *publish, const char *kind, const char *text);
 /* S5: the member key says `nosync` from now on (until false), whatever its tags are. */
 void publish_ask_out(struct publish *publish, bool ask);
 bool publish_asks_out(const struct publish *publish);
-/* `done` is called from the loop once the member key as it should be lies in the store (ASK_OUT). NULL
- * as function forgets a former call. One at a time. */
+/* `done` is called from the loop once the member key as it should be lies in the store (ASK_OUT).
+ * NULL as function forgets a former call. One at a time. */
 void publish_when_written(struct publish *publish, loop_fn *done, void *arg);

@@ -40,9 +40,9 @@ static void on_doubt(struct store_op *op)
         lease_keeper_give_up(keeper); /* a key that nobody knows to be ours goes with the lease */
 }
 
-/* L7: "A release that was sent ends the holding, whatever the reply". The lease is not renewed any more,
- * so that the key ends in any case; it is not revoked either: another process of our name may have
- * adopted the key under it. */
+/* L7: "A release that was sent ends the holding, whatever the reply". The lease is not renewed any
+ * more, so that the key ends in any case; it is not revoked either: another process of our name may
+ * have adopted the key under it. */
 static void on_lost_release(struct store_op *op)
 {
     struct lease_keeper *keeper = op->steps->spec.keeper;

@@ -1,6 +1,6 @@
 #pragma once
-/* Inside of steps_store: how an operation runs (steps_store.c) and what each step compares and writes
- * (steps_store_txns.c). */
+/* Inside of steps_store: how an operation runs (steps_store.c) and what each step compares and
+ * writes (steps_store_txns.c). */
 #include "sidecar/act/steps_store.h"
 #include "sidecar/act/store_txn.h"
 

@@ -1,5 +1,5 @@
-/* What each step of the store compares and writes. Plain functions of the view, the plan's memory and
- * our lease. */
+/* What each step of the store compares and writes. Plain functions of the view, the plan's memory
+ * and our lease. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -114,9 +114,9 @@ static enum err_code write_config(struct store_op *op, const struct step_call *c
 
 /* --- the key --- */
 
-/* L7, L8: "The transaction that takes the key also writes the holder record"; it compares that the key
- * is absent, that the holder record is the one that allowed it, and that /sync and config are those that
- * were decided on. */
+/* L7, L8: "The transaction that takes the key also writes the holder record"; it compares that the
+ * key is absent, that the holder record is the one that allowed it, and that /sync and config are
+ * those that were decided on. */
 static enum err_code take_key(struct store_op *op, const struct step_call *call, struct err *err)
 {
     const struct store_view *store = &call->view->store;
@@ -139,8 +139,8 @@ static enum err_code take_key(struct store_op *op, const struct step_call *call,
 }
 
 /* L7: "a new sidecar adopts the key only if cookie and key agree, and adopting rewrites the key, so
- * that its mod_revision changes and a late release of the former process fails". Our own key is adopted
- * anew where its renewal came too late and nothing of Postgres runs. */
+ * that its mod_revision changes and a late release of the former process fails". Our own key is
+ * adopted anew where its renewal came too late and nothing of Postgres runs. */
 static enum err_code adopt_key(struct store_op *op, const struct step_call *call, struct err *err)
 {
     const struct guard_view *guard = &call->view->guard;
@@ -163,8 +163,8 @@ static enum err_code adopt_key(struct store_op *op, const struct step_call *call
     return ERR_OK;
 }
 
-/* L7: "A release also compares mod_revision"; "a release that was sent ends the holding, whatever the
- * reply". */
+/* L7: "A release also compares mod_revision"; "a release that was sent ends the holding, whatever
+ * the reply". */
 static enum err_code release_key(struct store_op *op, const struct step_call *call, struct err *err)
 {
     if (need_key(op, err) != ERR_OK)

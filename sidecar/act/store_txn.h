@@ -1,10 +1,10 @@
 #pragma once
-/* One compare-and-write on the cluster's keys (names without the prefix), told from begin to end: what
- * succeeded is in the table at once; a lost compare says which number is different and brings the
- * present values into the table; a lost reply is asked for again until the deadline.
+/* One compare-and-write on the cluster's keys (names without the prefix), told from begin to end:
+ * what succeeded is in the table at once; a lost compare says which number is different and brings
+ * the present values into the table; a lost reply is asked for again until the deadline.
  *
- * Asking again is safe: the compares make a second run of the same transaction fail once the first one
- * was done, and what it wrote is then recognised by its content. */
+ * Asking again is safe: the compares make a second run of the same transaction fail once the first
+ * one was done, and what it wrote is then recognised by its content. */
 #include <stdint.h>
 
 #include "base/err.h"

@@ -1,5 +1,5 @@
-/* The life of the table: one read of the prefix, then a watch from there on, and beside it every ttl/4
- * a look at the revisions of all keys on the same endpoint, which has to answer within ttl/8.
+/* The life of the table: one read of the prefix, then a watch from there on, and beside it every
+ * ttl/4 a look at the revisions of all keys on the same endpoint, which has to answer within ttl/8.
  *
  *     READING --answer--> WATCHING --lost, silent or behind--> READING on the next endpoint
  */

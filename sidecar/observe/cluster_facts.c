@@ -1,5 +1,7 @@
-/* What the cluster tells others: the store's part of the view, single keys, and the question whether
- * a holder's lease still lives. */
+/* What the cluster tells others: the store's part of the view, single keys, and the question
+ * whether a holder's lease still lives. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "etcd/lease.h"
@@ -54,8 +56,8 @@ void cluster_saw_none(struct cluster *cluster, const char *name, int64_t revisio
 
 /* --- what changes mean --- */
 
-/* The revision at which the leader key vanished, or, where nobody saw it, one that is not earlier: a
- * wish counts as written after the loss only if it surely was (design part 4). */
+/* The revision at which the leader key vanished, or, where nobody saw it, one that is not earlier:
+ * a wish counts as written after the loss only if it surely was (design part 4). */
 static int64_t vanished_at(struct cluster *cluster)
 {
     int64_t revision = cluster_table_revision(&cluster->table, "leader");
@@ -109,8 +111,8 @@ static void on_question(void *arg, const struct etcd_lease_result *result)
     struct cluster *cluster = arg;
     cluster->question = etcd_call_free(cluster->question);
     bool gone = result->outcome.code == ERR_OK && result->ttl_s < 0;
-    /* A member of an older term may never have heard of this lease. The grant lies before the record,
-     * so that who has applied the record knows the lease if it lives. */
+    /* A member of an older term may never have heard of this lease. The grant lies before the
+     * record, so that who has applied the record knows the lease if it lives. */
     bool knows = result->outcome.header.raft_term >= cluster->term &&
                  result->outcome.header.revision >= cluster->asked_revision;
     if (gone && knows) {
@@ -142,15 +144,25 @@ static void ask_for_holder(struct cluster *cluster, struct mono now)
 
 /* --- the view --- */
 
+/* S6. A revision that is still being recorded keeps this node from racing; one that leads already
+ * does not stop to be fit because it has just written /sync itself. */
 static bool same_cluster(const struct cluster *cluster)
 {
+    const struct store_view *view = &cluster->words.view;
     if (!cluster->loaded)
         return false;
     if (cluster->spec.remember == NULL)
         return true;
-    const struct sync_state *sync = &cluster->words.view.sync;
-    int64_t revision = sync->exists ? sync->mod_revision : cluster->sync_absent_revision;
-    return cluster->spec.remember(cluster->spec.arg, cluster->id, revision) == CLUSTER_SAME;
+    int64_t revision = view->sync.exists ? view->sync.mod_revision : cluster->sync_absent_revision;
+    switch (cluster->spec.remember(cluster->spec.arg, cluster->id, revision)) {
+    case CLUSTER_SAME:
+        return true;
+    case CLUSTER_RECORDING:
+        return view->leader_exists && strcmp(view->leader, cluster->self) == 0;
+    case CLUSTER_OTHER:
+        break;
+    }
+    return false;
 }
 
 static bool is_due(const struct failover *failover)

@@ -1,6 +1,6 @@
 #pragma once
-/* The cluster's inside, shared by cluster.c (read, watch, check) and cluster_facts.c (what is told to
- * others). */
+/* The cluster's inside, shared by cluster.c (read, watch, check) and cluster_facts.c (what is told
+ * to others). */
 #include "etcd/etcd.h"
 #include "sidecar/observe/cluster_view.h"
 

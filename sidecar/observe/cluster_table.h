@@ -35,14 +35,15 @@ int64_t cluster_table_revision(const struct cluster_table *table, const char *na
 struct cluster_entry *cluster_table_next(const struct cluster_table *table, const char *prefix,
                                          const char *after);
 
-/* A key as of a revision. create_revision 0: not said; kept where the key exists, else `mod_revision`.
- * True: this was news. False as well when the table is full (LIMIT_KEYS): see cluster_table_full. */
+/* A key as of a revision. create_revision 0: not said; kept where the key exists, else
+ * `mod_revision`. True: this was news. False as well when the table is full (LIMIT_KEYS): see
+ * cluster_table_full. */
 bool cluster_table_put(struct cluster_table *table, const struct cluster_key *key);
 bool cluster_table_delete(struct cluster_table *table, const char *name, int64_t revision);
 bool cluster_table_full(const struct cluster_table *table);
 
-/* A snapshot of the whole prefix as of `revision`: begin, put each key, end. What it does not hold and
- * what is not newer was deleted. True: something was. */
+/* A snapshot of the whole prefix as of `revision`: begin, put each key, end. What it does not hold
+ * and what is not newer was deleted. True: something was. */
 void cluster_table_begin(struct cluster_table *table);
 bool cluster_table_end(struct cluster_table *table, int64_t revision);
 

@@ -1,6 +1,6 @@
 #pragma once
-/* The store side of one sidecar in a test: cluster, lease keeper, publishing and steps against a real
- * etcd, without Postgres and guard. Several of them share the loop. */
+/* The store side of one sidecar in a test: cluster, lease keeper, publishing and steps against a
+ * real etcd, without Postgres and guard. Several of them share the loop. */
 #include "etcd_server.h"
 #include "sidecar/act/steps_store.h"
 

@@ -71,8 +71,8 @@ START_TEST(a_renewal_counts)
 }
 END_TEST
 
-/* L1: an etcd that does not answer renews nothing; the lease ends by itself, and what is answered after
- * its end does not count. */
+/* L1: an etcd that does not answer renews nothing; the lease ends by itself, and what is answered
+ * after its end does not count. */
 START_TEST(a_stopped_etcd_renews_nothing)
 {
     take();
@@ -121,8 +121,8 @@ START_TEST(a_revoked_lease_is_noticed)
 }
 END_TEST
 
-/* L7: the lease is not the key. A key that was deleted by hand is lost although the lease lives, and the
- * lease stays ours. */
+/* L7: the lease is not the key. A key that was deleted by hand is lost although the lease lives,
+ * and the lease stays ours. */
 START_TEST(a_deleted_key_is_noticed)
 {
     take();
@@ -134,8 +134,8 @@ START_TEST(a_deleted_key_is_noticed)
 }
 END_TEST
 
-/* Part 3: "when it has no answer after ttl/8, a second sequence starts on another endpoint": one of three
- * members that stands still costs nothing. */
+/* Part 3: "when it has no answer after ttl/8, a second sequence starts on another endpoint": one of
+ * three members that stands still costs nothing. */
 START_TEST(a_second_endpoint_takes_over)
 {
     take();
@@ -168,8 +168,8 @@ START_TEST(a_renewal_publishes_the_confirmed_position)
 }
 END_TEST
 
-/* Part 2: "renewal stops when neither a cycle nor a local probe has completed for stall_limit, so that a
- * dead head never holds the key for ever". */
+/* Part 2: "renewal stops when neither a cycle nor a local probe has completed for stall_limit, so
+ * that a dead head never holds the key for ever". */
 START_TEST(a_stalled_process_is_not_renewed)
 {
     take();

@@ -44,8 +44,8 @@ static struct cluster_key key_of(struct store_node *node, const char *name)
     return key;
 }
 
-/* Trap 10: the member key lies under the lease of the leader key; it is written only when content or
- * lease differs. */
+/* Trap 10: the member key lies under the lease of the leader key; it is written only when content
+ * or lease differs. */
 START_TEST(the_member_key_follows_the_lease)
 {
     publish_member(a.publish, "{\"state\":\"running\"}");

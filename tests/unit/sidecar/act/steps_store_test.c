@@ -76,8 +76,8 @@ static bool may_take(struct store_node *node)
     return may;
 }
 
-/* L7: the key is created once; the transaction writes the holder record; the table of the writer shows
- * both at once, the other's through the watch. */
+/* L7: the key is created once; the transaction writes the holder record; the table of the writer
+ * shows both at once, the other's through the watch. */
 START_TEST(the_key_is_taken_once)
 {
     take(&a);
@@ -96,7 +96,8 @@ START_TEST(the_key_is_taken_once)
 }
 END_TEST
 
-/* Two that race at the same instant with the same view: one wins, the other is told that it lost. */
+/* Two that race at the same instant with the same view: one wins, the other is told that it lost.
+ * */
 START_TEST(one_of_two_wins)
 {
     STEP_OK(&a, STEP_TAKE_KEY, "");
@@ -153,7 +154,8 @@ START_TEST(an_unmarked_record_blocks_until_the_lease_is_gone)
 }
 END_TEST
 
-/* A holder that is silent for ttl: its lease runs out, the other sees it within moments and takes over. */
+/* A holder that is silent for ttl: its lease runs out, the other sees it within moments and takes
+ * over. */
 START_TEST(a_silent_holder_is_replaced)
 {
     take(&a);
@@ -168,8 +170,8 @@ START_TEST(a_silent_holder_is_replaced)
 }
 END_TEST
 
-/* L7: the late release of a former process fails once another one has adopted the key; what was sent
- * ends its holding all the same. */
+/* L7: the late release of a former process fails once another one has adopted the key; what was
+ * sent ends its holding all the same. */
 START_TEST(an_adoption_defeats_a_late_release)
 {
     take(&a);
@@ -211,8 +213,8 @@ START_TEST(a_foreign_key_is_not_adopted)
 }
 END_TEST
 
-/* L1: what comes after the end of a holding does not count; with nothing of Postgres left the key is
- * adopted anew. */
+/* L1: what comes after the end of a holding does not count; with nothing of Postgres left the key
+ * is adopted anew. */
 START_TEST(our_own_key_is_adopted_anew)
 {
     take(&a);
@@ -292,7 +294,8 @@ START_TEST(the_config_is_compared)
 }
 END_TEST
 
-/* Part 6: one node wins `initialize`; it is under its lease while empty and becomes the system id. */
+/* Part 6: one node wins `initialize`; it is under its lease while empty and becomes the system id.
+ * */
 START_TEST(one_node_initializes)
 {
     STEP_OK(&a, STEP_CREATE_INITIALIZE, "");
@@ -350,8 +353,8 @@ static bool lease_changed(struct store_node *node)
     return lease_keeper_lease(node->keeper)->id != node->deadline_lease;
 }
 
-/* L7: a release whose reply is lost ends the holding; the key cannot stay behind under a lease that we
- * go on renewing. */
+/* L7: a release whose reply is lost ends the holding; the key cannot stay behind under a lease that
+ * we go on renewing. */
 START_TEST(a_release_without_a_reply_ends_the_holding)
 {
     take(&a);

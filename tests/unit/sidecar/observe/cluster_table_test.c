@@ -44,7 +44,8 @@ START_TEST(the_newest_word_stays)
 }
 END_TEST
 
-/* An own deletion is not taken back by what the watch brings late; one that comes after it is news. */
+/* An own deletion is not taken back by what the watch brings late; one that comes after it is news.
+ * */
 START_TEST(a_deleted_key_does_not_come_back)
 {
     (void)put("a", "1", 10);

@@ -83,7 +83,8 @@ START_TEST(the_watch_tells)
 }
 END_TEST
 
-/* What changed while etcd was away is seen after its restart, and the view says that it was away. */
+/* What changed while etcd was away is seen after its restart, and the view says that it was away.
+ * */
 START_TEST(the_watch_survives_a_restart)
 {
     store_node_put(&a, "/service/t/config", "1");
@@ -115,8 +116,8 @@ static bool sees_no_leader(struct store_node *node)
     return !sees_leader(node);
 }
 
-/* Bounds of part 3: the etcd member that we watch vanishes without a word, and the leader with it: its
- * key's end is seen within ttl + 1 s, through another member. */
+/* Bounds of part 3: the etcd member that we watch vanishes without a word, and the leader with it:
+ * its key's end is seen within ttl + 1 s, through another member. */
 START_TEST(a_silent_endpoint_is_left)
 {
     struct store_node b;
@@ -142,8 +143,8 @@ START_TEST(a_silent_endpoint_is_left)
 }
 END_TEST
 
-/* S6: another etcd, or an older state of it, is not the same cluster; so is one whose /sync is not on
- * our volume yet. */
+/* S6: another etcd, or an older state of it, is not the same cluster; so is one whose /sync is not
+ * on our volume yet. */
 START_TEST(the_volume_has_the_last_word)
 {
     struct view *view = store_node_view(&a);
@@ -160,7 +161,8 @@ START_TEST(the_volume_has_the_last_word)
 }
 END_TEST
 
-/* Part 4: a wish counts as made after the loss only if it was written after the key had vanished. */
+/* Part 4: a wish counts as made after the loss only if it was written after the key had vanished.
+ * */
 START_TEST(a_wish_is_dated)
 {
     ck_assert_int_eq(store_node_step(&a, STEP_TAKE_KEY, ""), ERR_OK);
