@@ -67,15 +67,16 @@ static void on_gone(void *arg, const struct process_result *result)
 /* Options are text that lives until process_start has copied it. */
 struct options {
     char text[24][700];
+    size_t n_text;
     const char *argv[40];
     size_t n;
 };
 
 static void add_option(struct options *options, const char *name, const char *value)
 {
-    (void)snprintf(options->text[options->n], sizeof(options->text[0]), "--%s=%s", name, value);
-    options->argv[options->n + 1] = options->text[options->n];
-    options->n++;
+    char *text = options->text[options->n_text++];
+    (void)snprintf(text, sizeof(options->text[0]), "--%s=%s", name, value);
+    options->argv[options->n++] = text;
 }
 
 static void add_members(struct options *options, const struct etcd_cluster *cluster)
@@ -102,7 +103,8 @@ static void add_tls(struct options *options, const struct etcd_cluster *cluster)
 void etcd_server_start(struct etcd_cluster *cluster, int index)
 {
     struct etcd_server *server = &cluster->servers[index];
-    struct options options = { .argv = { "etcd" } };
+    /* A test that crashes takes its etcd with it. */
+    struct options options = { .argv = { "setpriv", "--pdeathsig", "KILL", "etcd" }, .n = 4 };
     char value[200];
     (void)snprintf(value, sizeof(value), "m%d", index);
     add_option(&options, "name", value);
@@ -120,7 +122,7 @@ void etcd_server_start(struct etcd_cluster *cluster, int index)
     if (strcmp(cluster->scheme, "https") == 0)
         add_tls(&options, cluster);
     for (size_t i = 0; cluster->extra != NULL && cluster->extra[i] != NULL; i++)
-        options.argv[1 + options.n++] = cluster->extra[i];
+        options.argv[options.n++] = cluster->extra[i];
     struct process_spec spec = {
         .argv = options.argv, .deadline = MONO_NEVER, .done = on_gone, .arg = server
     };
