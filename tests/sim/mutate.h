@@ -37,6 +37,7 @@
     X(NEVER_SHRINK, "S5", "the set does not shrink when the standby is gone")                      \
     X(NO_CONFIRMED, "S7", "what is confirmed is not looked at")                                    \
     X(GONE_EARLY, "G1", "the tree counts as gone when the postmaster exits")                       \
+    X(REVOKED_REUSED, "L7", "a lease whose revocation was sent is used again")                     \
     X(EMPTY_VOTES, "E3", "an etcd member that lost its data votes at once")
 
 #define MUTATION_ENUM(name, rule, text) MUT_##name,

@@ -33,6 +33,8 @@ struct runner {
     struct plan_memory memory;
     bool accepts_loss;
     bool doubtful;       /* a try of this transaction had no answer */
+    bool sending;
+    int64_t released;    /* the lease that a release gave up */
     struct txn txn;
     int64_t data_id[DATA_MAX]; /* as the plan began */
     enum action failed;  /* the last plan that did; ACT_WAIT: it succeeded */
@@ -140,4 +142,6 @@ void runner_op_done(struct sim *sim, int node, uint32_t op, enum err_code code);
 
 /* steps_store.c, steps_pg.c: begins the operation half; false: the step is only a condition. */
 bool step_store(struct sim *sim, int node, const struct step *step);
+/* What was under way is forgotten; it may have happened. */
+void step_store_drop(struct sim *sim, int node);
 bool step_postgres(struct sim *sim, int node, const struct step *step);

@@ -76,6 +76,7 @@ static void on_resynced(struct sim *sim, int i, int64_t ctx, const struct reply 
     observe_heard(sim, i, node->resync_sent_us, reply->rev);
     observe_store(sim, i, reply->rev);
     node->loaded = true;
+    node->resync = false;
     node->watch = reply->member;
     node_wake(sim, i);
 }
@@ -344,7 +345,9 @@ void observe_poll(struct sim *sim, int i)
     struct node *node = &sim->node[i];
     node->polled_us = sim->now_us;
     for (int p = 0; p < sim->n; p++) {
-        if (p == i || !peer_known(&node->cache, p))
+        bool asking = node->poll[p].asked && !node->poll[p].answered &&
+                      sim->now_us - node->poll[p].sent_us < SECONDS(1);
+        if (p == i || !peer_known(&node->cache, p) || asking)
             continue;
         node->poll[p] = (struct poll){ .asked = true, .sent_us = sim->now_us };
         struct event ask = { .fn = on_peer_asked,

@@ -33,6 +33,8 @@ static void end_plan(struct sim *sim, int i, enum ending ending)
     struct runner *runner = &node->runner;
     enum action action = runner->plan.action;
     enum step_kind at = runner->at < runner->plan.n ? present(node)->kind : STEP_MAX;
+    if (ending != COMPLETED)
+        step_store_drop(sim, i);
     runner->running = false;
     runner->op++;
     node->tool = 0;
@@ -78,6 +80,7 @@ static void begin_step(struct sim *sim, int i)
     runner->op++;
     node->tool = 0;
     sim->counters.step[step->kind]++;
+    say_line(sim, i, "  step: %s", step_name(step->kind));
     if (!step_store(sim, i, step) && !step_postgres(sim, i, step))
         runner->op_done = true;
 }
@@ -184,6 +187,8 @@ void runner_op_done(struct sim *sim, int i, uint32_t op, enum err_code code)
     struct node *node = &sim->node[i];
     if (!node->alive || !node->runner.running || node->runner.op != op)
         return;
+    node->tool = 0;
+    node->seen_us = 0; /* looked at anew */
     if (code == ERR_OK)
         node->runner.op_done = true;
     else

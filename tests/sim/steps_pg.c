@@ -29,7 +29,7 @@ static enum outcome start(struct sim *sim, int i, bool primary)
     struct guard_cookie cookie = { 0 };
     if (primary && lease->owns_key)
         cookie = (struct guard_cookie){ lease->id, lease->create_revision };
-    if (pg->dir != DATA_DIR_VALID || pg_tree_alive(pg) || !sim->guard[i].alive)
+    if (pg->dir != DATA_DIR_VALID || pg->torn || pg_tree_alive(pg) || !sim->guard[i].alive)
         return REFUSED;
     enum deadline_verdict verdict =
         deadline_start(&sim->guard[i].deadline, node_clock(sim, i), primary, cookie);

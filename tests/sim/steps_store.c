@@ -6,9 +6,18 @@
 
 static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *reply);
 
+static void on_nothing(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
+{
+    (void)sim;
+    (void)i;
+    (void)ctx;
+    (void)reply;
+}
+
 static void send(struct sim *sim, int i)
 {
     struct node *node = &sim->node[i];
+    node->runner.sending = true;
     struct request request = { .kind = REQ_TXN,
                                .node = i,
                                .member = (int)rng_range(&sim->rng, 0, ETCD_MEMBERS - 1),
@@ -19,12 +28,69 @@ static void send(struct sim *sim, int i)
     store_send(sim, &request);
 }
 
+/* A key that nobody knows to be ours goes with the lease. */
+static void give_up(struct sim *sim, int i)
+{
+    struct node *node = &sim->node[i];
+    struct request request = { .kind = REQ_REVOKE,
+                               .node = i,
+                               .member = (int)rng_range(&sim->rng, 0, ETCD_MEMBERS - 1),
+                               .lease = node->lease.id,
+                               .timeout_us = SECONDS(2),
+                               .done = on_nothing };
+    if (node->lease.id != 0)
+        store_send(sim, &request);
+    node->lease = (struct lease){ 0 };
+    renew_grant(sim, i);
+}
+
+/* What a step leaves behind when nobody knows whether it happened. */
+static void in_doubt(struct sim *sim, int i, enum err_code code)
+{
+    struct node *node = &sim->node[i];
+    const struct txn *txn = &node->runner.txn;
+    if (txn->kind == TXN_TAKE && code == ERR_TIMEOUT && node->lease.id == txn->lease)
+        give_up(sim, i);
+    if (txn->kind == TXN_RELEASE && node->lease.id == node->runner.released &&
+        sim->mutation != MUT_RELEASE_KEPT) {
+        node->lease = (struct lease){ 0 };
+        renew_grant(sim, i);
+    }
+}
+
+/* The plan is dropped while its transaction is under way. */
+void step_store_drop(struct sim *sim, int i)
+{
+    struct runner *runner = &sim->node[i].runner;
+    if (!runner->sending)
+        return;
+    runner->sending = false;
+    sim->node[i].resync = true;
+    observe_resync(sim, i);
+    in_doubt(sim, i, ERR_TIMEOUT);
+}
+
+static void failed(struct sim *sim, int i, enum err_code code)
+{
+    struct node *node = &sim->node[i];
+    node->runner.sending = false;
+    in_doubt(sim, i, code);
+    node->resync = true;
+    observe_resync(sim, i);
+    runner_op_done(sim, i, node->runner.op, code);
+}
+
 /* What a success means for the lease and the plan. */
 static void succeeded(struct sim *sim, int i, int64_t rev)
 {
     struct node *node = &sim->node[i];
     const struct txn *txn = &node->runner.txn;
     struct lease *lease = &node->lease;
+    node->runner.sending = false;
+    if (txn->kind == TXN_TAKE && lease->id != txn->lease) {
+        failed(sim, i, ERR_CONFLICT); /* our lease was lost meanwhile */
+        return;
+    }
     if (txn->kind == TXN_TAKE) {
         lease->owns_key = true;
         lease->create_revision = lease->mod_revision = rev;
@@ -52,14 +118,6 @@ static void succeeded(struct sim *sim, int i, int64_t rev)
     }
     observe_store(sim, i, rev);
     runner_op_done(sim, i, node->runner.op, ERR_OK);
-}
-
-static void failed(struct sim *sim, int i, enum err_code code)
-{
-    struct node *node = &sim->node[i];
-    node->resync = true;
-    observe_resync(sim, i);
-    runner_op_done(sim, i, node->runner.op, code);
 }
 
 /* The revision at which all that we wanted to write was written; 0: it is not there. */
@@ -132,6 +190,9 @@ static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *r
 static bool make_take(struct sim *sim, struct node *node, struct txn *txn)
 {
     const struct view *view = &node->view;
+    if (node->lease.owns_key || (!lease_may_take(&view->store.holder, node->lease.id) &&
+                                 sim->mutation != MUT_TAKE_NO_HOLDER))
+        return false;
     txn->cmp_leader_create = sim->mutation == MUT_TAKE_OVER ? CMP_NONE : 0;
     txn->cmp_holder_mod = view->store.holder.exists ? view->store.holder.mod_revision : 0;
     if (sim->mutation == MUT_TAKE_NO_HOLDER)
@@ -164,6 +225,7 @@ static bool make_release(struct sim *sim, struct node *node, const struct step *
     txn->lease = 0;
     txn->candidate = node_index(step->name);
     bool had = node->lease.owns_key;
+    node->runner.released = node->lease.id;
     /* L7: "a release that was sent ends the holding, whatever the reply". */
     if (sim->mutation != MUT_RELEASE_KEPT) {
         node->lease.owns_key = false;
@@ -220,6 +282,9 @@ static bool make(struct sim *sim, int i, const struct step *step, struct txn *tx
         txn->cmp_failover_mod = node->view.store.failover.mod_revision;
         return true;
     case TXN_DATA_ID:
+        txn->cmp_sync_mod = node->view.store.sync.mod_revision;
+        return sim->mutation == MUT_CLONE_IN_SYNC ||
+               !sync_names(&node->view.store.sync, node->view.self);
     case TXN_CONFIRM:
     case TXN_MEMBER:
     case TXN_DELETE_LEADER:
@@ -258,11 +323,6 @@ static bool begin(struct sim *sim, int i, const struct step *step, enum txn_kind
 
 static void on_revoked(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
 {
-    struct node *node = &sim->node[i];
-    if (reply->code == ERR_OK) {
-        node->lease = (struct lease){ 0 };
-        renew_grant(sim, i);
-    }
     runner_op_done(sim, i, (uint32_t)ctx, reply->code);
 }
 
@@ -277,6 +337,13 @@ static bool begin_revoke(struct sim *sim, int i)
                                .done = on_revoked,
                                .ctx = node->runner.op };
     store_send(sim, &request);
+    if (sim->mutation == MUT_REVOKED_REUSED) {
+        node->lease.owns_key = false;
+        return true;
+    }
+    /* Once it is sent the lease may end at any time: nothing is done under it any more. */
+    node->lease = (struct lease){ 0 };
+    renew_grant(sim, i);
     return true;
 }
 
