@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "etcd/members.h"
 
 struct wait {
     struct loop *loop;
@@ -228,4 +229,32 @@ void etcd_cluster_stop(struct etcd_cluster *cluster)
     run_for(cluster->loop, 50);
     const char *argv[] = { "rm", "-rf", cluster->dir, NULL };
     tool_run(cluster, argv);
+}
+
+struct asked {
+    bool done;
+    bool leads;
+};
+
+static void on_status(void *arg, const struct etcd_status_result *result)
+{
+    struct asked *asked = arg;
+    asked->leads =
+        result->outcome.code == ERR_OK && result->leader == result->outcome.header.member_id;
+    asked->done = true;
+}
+
+int etcd_cluster_leader(struct etcd_cluster *cluster, struct etcd *etcd)
+{
+    for (int i = 0; i < 1000; i++) {
+        struct asked asked = { 0 };
+        struct etcd_how how = { .timeout_ms = 1000, .endpoint = i % cluster->n };
+        struct etcd_call *call = etcd_status(etcd, how, on_status, &asked);
+        run_until(cluster->loop, &asked.done, 2000);
+        etcd_call_free(call);
+        if (asked.leads)
+            return i % cluster->n;
+        run_for(cluster->loop, 10);
+    }
+    ck_abort_msg("no raft leader");
 }

@@ -35,6 +35,9 @@ void etcd_server_start(struct etcd_cluster *cluster, int index);
 /* Kills all and removes the data. */
 void etcd_cluster_stop(struct etcd_cluster *cluster);
 
+/* Index of the member that is raft leader; waits for one. */
+int etcd_cluster_leader(struct etcd_cluster *cluster, struct etcd *etcd);
+
 /* Runs a program in the cluster's directory to its end; fails the test unless it ends with 0. */
 void tool_run(struct etcd_cluster *cluster, const char *const *argv);
 

@@ -9,7 +9,6 @@
 #include "../../support/etcd_server.h"
 #include "base/clock.h"
 #include "etcd/lease.h"
-#include "etcd/members.h"
 #include "json/json.h"
 
 static struct loop *loop;
@@ -36,7 +35,6 @@ static void teardown(void)
 struct asked {
     bool done;
     struct etcd_lease_result lease;
-    struct etcd_status_result status;
     struct etcd_renewal_result renewal;
 };
 
@@ -44,13 +42,6 @@ static void on_lease(void *arg, const struct etcd_lease_result *result)
 {
     struct asked *asked = arg;
     asked->lease = *result;
-    asked->done = true;
-}
-
-static void on_status(void *arg, const struct etcd_status_result *result)
-{
-    struct asked *asked = arg;
-    asked->status = *result;
     asked->done = true;
 }
 
@@ -98,29 +89,13 @@ static struct etcd_renewal_result renew(int64_t lease, int endpoint,
     return asked.renewal;
 }
 
-static int raft_leader(void)
-{
-    for (int i = 0; i < 300; i++) {
-        struct asked asked = { 0 };
-        struct etcd_how how = { .timeout_ms = 1000, .endpoint = i % 3 };
-        struct etcd_call *call = etcd_status(etcd, how, on_status, &asked);
-        run_until(loop, &asked.done, 2000);
-        etcd_call_free(call);
-        bool leads = asked.status.leader == asked.status.outcome.header.member_id;
-        if (asked.status.outcome.code == ERR_OK && leads)
-            return i % 3;
-        run_for(loop, 10);
-    }
-    ck_abort_msg("no raft leader");
-}
-
 /* The raft leader loses its followers: for some time it still answers keepalives, as a deposed one
  * does for seconds. A renewal there is never complete, since its read cannot be answered. */
 START_TEST(deposed_leader)
 {
     struct etcd_renewal_result none = { 0 };
     int64_t lease = grant().id;
-    int leader = raft_leader();
+    int leader = etcd_cluster_leader(&cluster, etcd);
     struct etcd_renewal_result before = renew(lease, leader, &none);
     ck_assert(before.complete);
     for (int i = 0; i < 3; i++)
@@ -138,7 +113,7 @@ END_TEST
 START_TEST(hedge)
 {
     int64_t lease = grant().id;
-    int frozen = (raft_leader() + 1) % 3;
+    int frozen = (etcd_cluster_leader(&cluster, etcd) + 1) % 3;
     struct asked slow = { 0 };
     struct asked quick = { 0 };
     struct etcd_renewal_spec spec = {
