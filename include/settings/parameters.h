@@ -45,6 +45,6 @@ void parameters_build(const struct settings *settings, const struct config *conf
 void parameters_done(struct parameters *parameters);
 /* NULL when it is not in the list; borrowed. */
 const char *parameters_get(const struct parameters *parameters, const char *name);
-/* Does a change of this parameter need a restart of PostgreSQL? Only for those in our own table; for
- * others pg_settings must be asked. */
+/* Does a change of this parameter need a restart of PostgreSQL? False for what we do not know
+ * (extensions): pg_settings must be asked. */
 bool parameters_needs_restart(const char *name);

@@ -25,5 +25,3 @@ size_t parameter_command_lines(const struct command_line **ret_rows);
 const struct command_line *parameter_command_line(const char *name);
 /* Why a user may not set it; NULL when he may. */
 const char *parameter_refused(const char *name);
-/* The first server version that knows it, as in 170000; 0: all that we support. */
-int parameter_since(const char *name);

@@ -8,6 +8,7 @@
 #include "base/clean.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "known_parameter.h"
 #include "parameter_table.h"
 #include "json/json.h"
 
@@ -70,6 +71,31 @@ static const char *refusal(const struct building *building, const char *name)
     return parameter_refused(name);
 }
 
+/* A name that the server does not know keeps it from starting. Dots are for extensions; of versions
+ * after ours we do not know every name. */
+static bool is_known(const struct building *building, const char *name)
+{
+    const struct known_parameter *known = known_parameter(name);
+    if (known == NULL)
+        return strchr(name, '.') != NULL || building->version >= 180000;
+    return known->since <= building->version &&
+           (known->until == 0 || building->version < known->until);
+}
+
+/* So does a value that it does not accept. */
+static bool is_acceptable(struct building *building, const char *name, const char *value)
+{
+    const struct known_parameter *known = known_parameter(name);
+    struct err err;
+    if (known == NULL || building->version >= 180000 ||
+        known_parameter_check(known, value, &err) == ERR_OK)
+        return true;
+    auto_text struct text what = text_new(ERR_TEXT_MAX);
+    text_addf(&what, "left out: %s", err.text);
+    warn(building, name, text_str(&what));
+    return false;
+}
+
 static void put_user(struct building *building, const char *raw_name, const json_t *value)
 {
     char name[LIMIT_NAME];
@@ -88,8 +114,10 @@ static void put_user(struct building *building, const char *raw_name, const json
         warn(building, name, refused);
     else if (text == NULL)
         warn(building, name, "ignored: expected a text or a number");
-    else if (parameter_since(name) > building->version)
+    else if (!is_known(building, name))
         warn(building, name, "left out: this version of PostgreSQL does not know it");
+    else if (!is_acceptable(building, name, text))
+        return;
     else if (json_object_size(building->values) >= LIMIT_PARAMETERS - 32)
         warn(building, name, "left out: too many parameters");
     else

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "lib/settings/known_parameter.h"
 #include "settings/parameters.h"
 
 static struct text warnings;
@@ -142,6 +143,13 @@ static const struct {
     { "{\"wal_retrieve_retry_interval\":\"1s\"}", "wal_retrieve_retry_interval", "1s", false },
     { "{\"hba_file\":\"/x\"}", "hba_file", "/x", false },
     { "{\"io_method\":\"worker\"}", "io_method", NULL, true },
+    { "{\"shared_bufers\":\"1GB\"}", "shared_bufers", NULL, true },
+    { "{\"shared_buffers\":\"lots\"}", "shared_buffers", NULL, true },
+    { "{\"shared_buffers\":\"1GB\"}", "shared_buffers", "1GB", false },
+    { "{\"force_parallel_mode\":\"on\"}", "force_parallel_mode", NULL, true },
+    { "{\"TimeZone\":\"UTC\"}", "timezone", "UTC", false },
+    { "{\"my.own\":\"x\"}", "my.own", "x", false },
+    { "{\"block_size\":\"8192\"}", "block_size", NULL, true },
 };
 
 START_TEST(users_values)
@@ -195,10 +203,82 @@ START_TEST(older_server)
     check(&parameters, "scram_iterations", NULL);
     parameters_done(&parameters);
     node.server_version = 180000;
-    parameters = with("{\"summarize_wal\":true,\"io_method\":\"sync\"}", &node);
+    parameters = with("{\"summarize_wal\":true,\"io_method\":\"sync\",\"newer\":1}", &node);
+    check(&parameters, "newer", "1");
     check(&parameters, "summarize_wal", "on");
     check(&parameters, "io_method", "sync");
     parameters_done(&parameters);
+}
+END_TEST
+
+/* What a server of 17 accepts, and what keeps it from starting (both tried with a real one). */
+static const struct {
+    const char *name, *value;
+    bool good;
+} accepted[] = {
+    { "work_mem", "64kB", true },
+    { "work_mem", "63kB", false },
+    { "work_mem", "4TB", false },
+    { "work_mem", "8 MB", true },
+    { "work_mem", "8mb", false },
+    { "work_mem", "", false },
+    { "shared_buffers", "16", true },
+    { "shared_buffers", "15", false },
+    { "shared_buffers", "128kB", true },
+    { "shared_buffers", "100kB", false },
+    { "checkpoint_timeout", "5min", true },
+    { "checkpoint_timeout", "5s", false },
+    { "checkpoint_timeout", "1.5h", true },
+    { "checkpoint_timeout", "2d", false },
+    { "statement_timeout", "30s", true },
+    { "statement_timeout", "30MB", false },
+    { "random_page_cost", "1.1", true },
+    { "random_page_cost", "-1", false },
+    { "max_files_per_process", "1000", true },
+    { "max_files_per_process", "1000x", false },
+    { "max_files_per_process", "x", false },
+    { "seq_page_cost", "nan", false },
+    { "jit", "yes", true },
+    { "jit", "maybe", false },
+    { "archive_mode", "always", true },
+    { "archive_mode", "true", true },
+    { "archive_mode", "sometimes", false },
+    { "log_min_messages", "DEBUG", true },
+    { "log_min_messages", "info", true },
+    { "log_min_messages", "true", false },
+    { "synchronous_commit", "remote_apply", true },
+    { "synchronous_commit", "remote", false },
+    { "archive_command", "anything", true },
+    { "max_slot_wal_keep_size", "-1", true },
+    { "temp_file_limit", "10GB", true },
+    { "track_activity_query_size", "1MB", true },
+    { "log_rotation_age", "1d", true },
+    { "autovacuum_vacuum_cost_delay", "2ms", true },
+    { "vacuum_cost_delay", "500us", true },
+};
+
+START_TEST(acceptance)
+{
+    const struct known_parameter *known = known_parameter(accepted[_i].name);
+    struct err err = { .code = ERR_OK };
+    ck_assert_ptr_nonnull(known);
+    ck_assert_msg((known_parameter_check(known, accepted[_i].value, &err) == ERR_OK) ==
+                      accepted[_i].good,
+                  "%s = %s: %s", accepted[_i].name, accepted[_i].value, err.text);
+}
+END_TEST
+
+/* bsearch needs the order. */
+START_TEST(every_name_is_found)
+{
+    static const char *const names[] = {
+        "allow_alter_system",     "DateStyle",     "datestyle",
+        "IntervalStyle",          "TimeZone",      "zero_damaged_pages",
+        "wal_writer_flush_after", "exit_on_error", "xmloption"
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ck_assert_ptr_nonnull(known_parameter(names[i]));
+    ck_assert_ptr_null(known_parameter("nonsense"));
 }
 END_TEST
 
@@ -274,6 +354,8 @@ int main(void)
     tcase_add_test(tc, own_ssn);
     tcase_add_test(tc, standby_floor);
     tcase_add_test(tc, older_server);
+    tcase_add_loop_test(tc, acceptance, 0, sizeof(accepted) / sizeof(accepted[0]));
+    tcase_add_test(tc, every_name_is_found);
     tcase_add_test(tc, recovery_conf);
     tcase_add_test(tc, without_warnings);
     tcase_add_test(tc, too_many);
