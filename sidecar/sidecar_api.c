@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "json/json.h"
@@ -20,9 +21,18 @@ struct api_snapshot {
     char alarm[ERR_TEXT_MAX];
 };
 
+enum { FRESH_MS = 100 };
+
+/* Who asks gets what is known now; a position that is older than a moment is looked at for the one who
+ * asks again (a leader that hands over does, until it sees the shutdown record). */
 static const struct api_state *newest(void *arg)
 {
-    const struct sidecar *sidecar = arg;
+    struct sidecar *sidecar = arg;
+    if (sidecar->postgres != NULL) {
+        struct mono answered_at = postgres_facts(sidecar->postgres)->answered_at;
+        if (mono_diff(clock_mono(), answered_at) > FRESH_MS)
+            postgres_look(sidecar->postgres);
+    }
     return &sidecar->snapshot->state;
 }
 

@@ -90,7 +90,6 @@ static struct question *question_get(struct peers *peers, const char *name)
 static void on_answer(void *arg, const struct http_result *result)
 {
     struct question *question = arg;
-    question->call = http_call_free(question->call);
     struct err err = { .code = result->code };
     struct peer_answer answer;
     if (result->code != ERR_OK)
@@ -104,6 +103,7 @@ static void on_answer(void *arg, const struct http_result *result)
     } else {
         log_debug("peer %s: no answer: %s", question->name, err.text);
     }
+    question->call = http_call_free(question->call); /* the body is gone with it */
     source_trigger(question->peers->changed);
 }
 
