@@ -166,6 +166,17 @@ def stop_of_a_container_stops_postgres_fast(world):
     check('shut down\n' in told, told)
 
 
+def processes():
+    return [name for name in os.listdir('/proc') if name.isdigit()]
+
+
+def root_of(pid):
+    try:
+        return os.readlink(f'/proc/{pid}/root')
+    except OSError:
+        return None
+
+
 def as_pid_1(world, root, child, probe):
     """The guard as PID 1 of a root file system of which it shares nothing: its child leaves an
     orphan, which dies at the deadline with it."""
@@ -195,8 +206,7 @@ def as_pid_1(world, root, child, probe):
         check(b'1\n' in sidecar.output or sidecar.output, sidecar.output)
     check(sidecar.status.child == CHILD_RUNNING, 'runs')
     check(sidecar.wait_child(CHILD_NONE, 3) and sidecar.status.killed_by_deadline, 'deadline')
-    left = [name for name in os.listdir('/proc') if name.isdigit() and
-            os.path.realpath(f'/proc/{name}/root') == os.path.realpath(root)]
+    left = [pid for pid in processes() if root_of(pid) == os.path.realpath(root)]
     check(len(left) == 1, f'{left}: more than the guard is left')
     os.kill(int(left[0]), signal.SIGINT)
     sidecar.send(wire.HANDED_OVER)

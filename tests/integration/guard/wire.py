@@ -40,7 +40,7 @@ class Sidecar:
         self.sock.connect(path)
         self.next_id, self.replies, self.output, self.exits = 1, {}, b'', []
         self.status, self.fenced, self.closed, self.version = None, False, False, version
-        self.gone_at = None
+        self.gone_at = self.deadline_was = None
         self.send(hello, b'', 0)
 
     def send(self, kind, body=b'', request_id=None):
@@ -68,6 +68,7 @@ class Sidecar:
             self.version = version
         elif kind == STATUS:
             self.status = Status(body)
+            self.deadline_was = self.status.deadline_ms or self.deadline_was
             if self.status.child == CHILD_NONE:
                 self.gone_at = now_ms()
         elif kind == REPLY:
