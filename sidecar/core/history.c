@@ -27,6 +27,8 @@ static const struct timeline *leader_timeline(const struct view *view)
 enum history_verdict history_against_leader(const struct view *view)
 {
     const struct timeline *leader = leader_timeline(view);
+    if (view->pg.rewinding)
+        return HISTORY_DIVERGED;
     if (view->memory.rewind_checked)
         return HISTORY_SAME;
     if (leader == NULL || view->pg.timeline.tli == 0)

@@ -19,7 +19,7 @@ const char *step_name(enum step_kind kind)
 enum {
     QUICK_MS = 3000,
     ROLES_MS = 30000,
-    STOP_MS = 60000,  /* fast stop with a shutdown checkpoint; then the tree is killed */
+    STOP_MS = 20000,  /* fast stop with a shutdown checkpoint; then the tree is killed */
     KILL_MS = 60000,
     RECEIVED_MS = 1000,
     OUT_MS = 2000,

@@ -37,10 +37,10 @@ bool rule_release_without_data(const struct view *view, struct decision *decisio
 {
     if (!down_with_key(view) || view->pg.dir == DATA_DIR_UNKNOWN)
         return false;
-    if (view->pg.dir == DATA_DIR_VALID && view->pg.start_failures < START_FAILURES_MAX &&
-        view_has_confirmed(view))
+    bool usable = view->pg.dir == DATA_DIR_VALID && !view->pg.rewinding;
+    if (usable && view->pg.start_failures < START_FAILURES_MAX && view_has_confirmed(view))
         return false;
-    if (view->pg.dir != DATA_DIR_VALID)
+    if (!usable)
         return say(decision, ACT_RELEASE, "we hold the key and have no usable data directory");
     if (!view_has_confirmed(view))
         return say(decision, ACT_RELEASE, "our data lacks what the cluster has confirmed (S7)");
@@ -162,6 +162,8 @@ bool rule_start_standby(const struct view *view, struct decision *decision)
 {
     if (!down_without_key(view) || view->pg.dir != DATA_DIR_VALID)
         return false;
+    if (view->pg.rewinding)
+        return say(decision, ACT_WAIT, "pg_rewind was interrupted here: waiting for a leader to go on");
     if (view->pg.start_failures >= START_FAILURES_MAX &&
         mono_diff(view->now, view->pg.state_since) < view->policy.ttl_ms)
         return say(decision, ACT_WAIT, "Postgres did not start, %u times in a row: waiting before "

@@ -1,6 +1,9 @@
 /* Reasons to do nothing now, each said in words that a person finds in REST and log. */
 #include "sidecar/core/rules.h"
 
+/* A stop that no plan watches any more (the process that began it is no more) is ended after this. */
+enum { STOPPING_MAX_MS = 30000 };
+
 /* A5: observe always, act only with a clear head. */
 bool rule_dizzy(const struct view *view, struct decision *decision)
 {
@@ -63,6 +66,10 @@ bool rule_stopping(const struct view *view, struct decision *decision)
 {
     if (!view->guard.tree_alive || view->pg.state != PG_STOPPING)
         return false;
+    int64_t for_ms = mono_diff(view->now, view->pg.state_since);
+    if (for_ms > STOPPING_MAX_MS)
+        return say(decision, ACT_FENCE, "Postgres has been stopping for %d s: a backend does not end",
+                   (int)(for_ms / 1000));
     return say(decision, ACT_WAIT, "Postgres is stopping");
 }
 

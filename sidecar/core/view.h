@@ -49,6 +49,7 @@ struct pg_view {
                            control file (checkpoint, or minimum recovery end) */
     bool clean_stop;    /* PG_DOWN: control file says shut down / shut down in recovery */
     bool was_primary;   /* PG_DOWN: control file says that it last ran as primary */
+    bool rewinding;     /* PG_DOWN: a pg_rewind began here and did not end: only it or a clone may go on */
     unsigned start_failures; /* starts in a row that ended before the server answered */
     struct mono state_since;
     char upstream[LIMIT_NAME]; /* standby: member that primary_conninfo names; "" none */

@@ -265,6 +265,7 @@ static void fill_down(const struct postgres *postgres, struct pg_view *pg)
     pg->position = controldata_position(&look->control);
     pg->clean_stop = controldata_clean(&look->control);
     pg->was_primary = controldata_was_primary(&look->control);
+    pg->rewinding = look->dir.rewinding;
 }
 
 static void fill_running(const struct postgres *postgres, struct pg_view *pg)

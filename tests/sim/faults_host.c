@@ -106,7 +106,8 @@ void fault_node_thawed(struct sim *sim, const struct fault *fault)
 
 bool fault_sidecar_killed(struct sim *sim, struct fault *fault)
 {
-    if (!sim->node[fault->target].alive)
+    if (!sim->node[fault->target].alive || sim->host[fault->target].frozen[PROC_GUARD] ||
+        !sim->guard[fault->target].alive)
         return false;
     sidecar_crash(sim, fault->target, rng_tail(&sim->rng, MS(100), SECONDS(2)));
     return true;
@@ -114,7 +115,8 @@ bool fault_sidecar_killed(struct sim *sim, struct fault *fault)
 
 bool fault_sidecar_away(struct sim *sim, struct fault *fault)
 {
-    if (!sim->node[fault->target].alive)
+    if (!sim->node[fault->target].alive || sim->host[fault->target].frozen[PROC_GUARD] ||
+        !sim->guard[fault->target].alive)
         return false;
     node_die(sim, fault->target);
     return true;
@@ -127,7 +129,8 @@ void fault_sidecar_back(struct sim *sim, const struct fault *fault)
 
 bool fault_sidecar_stopped(struct sim *sim, struct fault *fault)
 {
-    if (!sim->node[fault->target].alive || sim->host[fault->target].frozen[PROC_SIDECAR])
+    if (!sim->node[fault->target].alive || sim->host[fault->target].frozen[PROC_SIDECAR] ||
+        !sim->guard[fault->target].alive)
         return false;
     sim_freeze(sim, fault->target, PROC_SIDECAR, true);
     return true;
@@ -212,14 +215,14 @@ static void on_guard_back(struct sim *sim, const struct event *event)
 bool fault_guard_killed(struct sim *sim, struct fault *fault)
 {
     int i = fault->target;
-    if (!sim->guard[i].alive || !sim->node[i].alive)
+    /* With the sidecar gone at the same time nobody is left to end what the guard started. */
+    if (!sim->guard[i].alive || !sim->node[i].alive || sim->host[i].frozen[PROC_GUARD] ||
+        sim->host[i].frozen[PROC_SIDECAR])
         return false;
     sim->guard[i].alive = false;
     sim->guard[i].stop_requested = false;
     sim_kill_proc(sim, i, PROC_GUARD);
     pg_postmaster_crash(sim, i);
-    sim->node[i].guard_seen.dead = true;
-    sim->node[i].guard_seen.connected = false;
     sim->node[i].guard_connected = false;
     node_wake(sim, i);
     struct event event = { .fn = on_guard_back, .host = HOST_NONE, .arg = { i } };

@@ -294,6 +294,7 @@ static void fill_pg(struct sim *sim, int i)
     view->position = up ? pg->flush : pg->control;
     view->clean_stop = pg->clean_stop;
     view->was_primary = pg->was_primary;
+    view->rewinding = pg->torn;
     view->start_failures = pg->start_failures;
     view->state_since = (struct mono){ node->view.now.ms - (sim->now_us - pg->since_us) / 1000 };
     put_name(view->upstream, pg->in_recovery ? pg->upstream : NODE_NONE);
@@ -370,6 +371,11 @@ void observe_fill(struct sim *sim, int i)
     view->memory = node->memory;
     view->lease = node->lease;
     view->guard = node->guard_seen;
+    if (!sim->guard[i].alive) { /* its socket is closed, its tree is ours to look after */
+        view->guard.dead = true;
+        view->guard.connected = false;
+        view->guard.tree_alive = pg_tree_alive(&sim->pg[i]);
+    }
     view->orders = node->orders;
     fill_store(sim, i);
     fill_pg(sim, i);
