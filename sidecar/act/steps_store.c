@@ -87,7 +87,7 @@ static void on_txn(void *arg, enum err_code code, const struct err *err, int64_t
     finish(op, code, code == ERR_OK ? NULL : &own);
 }
 
-/* Gone already is what was wanted; no answer leaves a lease that is not renewed any more. */
+/* Gone already is what was wanted; without an answer it runs out. */
 static void on_revoked(void *arg, const struct etcd_lease_result *result)
 {
     struct store_op *op = arg;
@@ -96,7 +96,6 @@ static void on_revoked(void *arg, const struct etcd_lease_result *result)
     if (code != ERR_OK && code != ERR_NOT_FOUND)
         err_set(&err, code, "revoke lease: %s", result->outcome.error);
     op->revoke = etcd_call_free(op->revoke);
-    lease_keeper_forget(op->steps->spec.keeper);
     cluster_resync(op->steps->spec.cluster);
     finish(op, err.code, err.code == ERR_OK ? NULL : &err);
 }
@@ -129,13 +128,12 @@ static int64_t left_ms(const struct store_op *op)
     return left > 1 ? left : 1;
 }
 
+/* From its sending on the lease is not used any more, whatever the reply. */
 static void start_revoke(struct store_op *op)
 {
-    struct lease_keeper *keeper = op->steps->spec.keeper;
-    int64_t id = lease_keeper_lease(keeper)->id;
-    lease_keeper_let_go(keeper);
     struct etcd_how how = { .timeout_ms = left_ms(op), .endpoint = ETCD_ANY };
-    op->revoke = etcd_lease_revoke(op->steps->spec.etcd, id, how, on_revoked, op);
+    op->revoke = etcd_lease_revoke(op->steps->spec.etcd, op->lease, how, on_revoked, op);
+    lease_keeper_forget(op->steps->spec.keeper);
 }
 
 static void start(struct store_op *op)

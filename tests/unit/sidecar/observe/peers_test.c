@@ -1,0 +1,225 @@
+#include "sidecar/observe/peers.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../../support/etcd_server.h"
+#include "base/clock.h"
+#include "http/http.h"
+#include "sidecar/observe/peer_answer.h"
+#include "json/json.h"
+
+/* A member's REST API: one canned answer, or silence. */
+struct stub {
+    int fd;
+    struct source *source;
+    int connection; /* one at a time */
+    struct source *reader;
+    const char *body; /* NULL: accepts and says nothing */
+    char url[64];
+    int asked;
+};
+
+static struct loop *loop;
+static struct http *http;
+static struct peers *peers;
+static struct store_view view; /* too large for some stacks */
+static struct stub stubs[3];
+static int changes;
+
+static void on_request(void *arg, int events)
+{
+    struct stub *stub = arg;
+    char request[2048];
+    (void)events;
+    ssize_t len = recv(stub->connection, request, sizeof(request) - 1, 0);
+    ck_assert_int_gt(len, 0);
+    request[len] = '\0';
+    ck_assert_ptr_nonnull(strstr(request, "Authorization: Basic dTpw")); /* u:p */
+    ck_assert(strncmp(request, "GET /patroni ", 13) == 0);
+    (void)dprintf(stub->connection, "HTTP/1.0 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+                  strlen(stub->body), stub->body);
+    stub->reader = source_free(stub->reader);
+    close(stub->connection);
+}
+
+static void on_connection(void *arg, int events)
+{
+    struct stub *stub = arg;
+    (void)events;
+    stub->connection = accept4(stub->fd, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(stub->connection, 0);
+    stub->asked++;
+    if (stub->body != NULL) /* else it is left open */
+        stub->reader = loop_fd(loop, stub->connection, LOOP_READ, on_request, stub);
+}
+
+static void stub_start(struct stub *stub, const char *body)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(address);
+    *stub = (struct stub){ .body = body };
+    stub->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(stub->fd, (struct sockaddr *)&address, len), 0);
+    ck_assert_int_eq(listen(stub->fd, 8), 0);
+    ck_assert_int_eq(getsockname(stub->fd, (struct sockaddr *)&address, &len), 0);
+    (void)snprintf(stub->url, sizeof(stub->url), "http://127.0.0.1:%d/patroni",
+                   ntohs(address.sin_port));
+    stub->source = loop_fd(loop, stub->fd, LOOP_READ, on_connection, stub);
+}
+
+static void stub_stop(struct stub *stub)
+{
+    source_free(stub->source);
+    source_free(stub->reader);
+    close(stub->fd);
+}
+
+static void on_changed(void *arg)
+{
+    (void)arg;
+    changes++;
+}
+
+static void add_peer(const char *name, const char *url)
+{
+    struct peer *peer = &view.peers[view.n_peers++];
+    text_copy(peer->member.name, sizeof(peer->member.name), name);
+    text_copy(peer->member.api_url, sizeof(peer->member.api_url), url);
+}
+
+static void setup(void)
+{
+    json_setup();
+    http_setup();
+    loop = loop_new();
+    http = http_new(loop, 2000);
+    peers = peers_new(&(struct peers_spec){
+        .loop = loop, .http = http, .username = "u", .password = "p", .changed = on_changed });
+    view = (struct store_view){ 0 };
+    changes = 0;
+    stub_start(&stubs[0], "{\"role\":\"replica\",\"xlog\":{\"received_location\":500,"
+                          "\"replayed_location\":400},\"timeline\":3}");
+    stub_start(&stubs[1], "{\"role\":\"primary\",\"xlog\":{\"location\":700},\"timeline\":4}");
+    stub_start(&stubs[2], NULL);
+}
+
+static void teardown(void)
+{
+    peers_free(peers);
+    http_free(http);
+    for (size_t stub = 0; stub < 3; stub++)
+        stub_stop(&stubs[stub]);
+    loop_free(loop);
+}
+
+/* Part 4: all at once, bounded by 1 s; who does not answer does not block. */
+START_TEST(all_are_asked_at_once)
+{
+    add_peer("b", stubs[0].url);
+    add_peer("c", stubs[1].url);
+    add_peer("silent", stubs[2].url);
+    add_peer("nowhere", "");
+    add_peer("dead", "http://127.0.0.1:1/patroni");
+    struct mono began = clock_mono();
+    peers_ask(peers, &view, 500);
+    run_for(loop, 300);
+    peers_fill(peers, clock_mono(), &view);
+    ck_assert(view.peers[0].asked && view.peers[0].answered && view.peers[0].in_recovery);
+    ck_assert_uint_eq(view.peers[0].position, 500);
+    ck_assert_uint_eq(view.peers[0].timeline.tli, 3);
+    ck_assert(view.peers[1].answered && !view.peers[1].in_recovery);
+    ck_assert_uint_eq(view.peers[1].position, 700);
+    ck_assert(!view.peers[2].asked && !view.peers[2].answered); /* still open */
+    ck_assert(view.peers[3].asked && !view.peers[3].answered);
+    ck_assert(view.peers[4].asked && !view.peers[4].answered);
+    ck_assert(!peers_idle(peers));
+    while (!peers_idle(peers))
+        run_for(loop, 10);
+    ck_assert_int_le(mono_diff(clock_mono(), began), 1300);
+    peers_fill(peers, clock_mono(), &view);
+    ck_assert(view.peers[2].asked && !view.peers[2].answered);
+    ck_assert_int_ge(changes, 2);
+}
+END_TEST
+
+/* An answer counts for two seconds; a second question waits for fresh_ms. */
+START_TEST(answers_grow_old)
+{
+    add_peer("b", stubs[0].url);
+    peers_ask(peers, &view, 500);
+    run_for(loop, 100);
+    peers_ask(peers, &view, 500);
+    run_for(loop, 100);
+    ck_assert_int_eq(stubs[0].asked, 1);
+    peers_ask(peers, &view, 100);
+    run_for(loop, 100);
+    ck_assert_int_eq(stubs[0].asked, 2);
+    stubs[0].body = "{\"state\":\"stopped\"}"; /* its Postgres cannot be asked: no answer */
+    run_for(loop, 600);
+    peers_ask(peers, &view, 500);
+    run_for(loop, 100);
+    peers_fill(peers, clock_mono(), &view);
+    ck_assert(view.peers[0].answered); /* the former one */
+    run_for(loop, 1500);
+    view.peers[0].answered = false;
+    peers_fill(peers, clock_mono(), &view);
+    ck_assert(view.peers[0].asked && !view.peers[0].answered);
+    run_for(loop, 800);
+    peers_fill(peers, clock_mono(), &view);
+    ck_assert(!view.peers[0].asked);
+}
+END_TEST
+
+START_TEST(answers_are_parsed)
+{
+    static const struct {
+        const char *text;
+        enum err_code code;
+        lsn_t position;
+        bool in_recovery;
+    } cases[] = {
+        { "{\"xlog\":{\"location\":1}}", ERR_OK, 1, false },
+        { "{\"xlog\":{\"received_location\":null,\"replayed_location\":9}}", ERR_OK, 9, true },
+        { "{\"xlog\":{\"received_location\":8,\"replayed_location\":9}}", ERR_OK, 9, true },
+        { "{\"xlog\":{}}", ERR_OK, 0, true },
+        { "{\"xlog\":null}", ERR_PROTOCOL, 0, false },
+        { "{\"xlog\":{\"location\":\"0/1\"}}", ERR_PROTOCOL, 0, false },
+        { "{}", ERR_PROTOCOL, 0, false },
+        { "[", ERR_PROTOCOL, 0, false },
+        { "", ERR_PROTOCOL, 0, false },
+    };
+    for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
+        struct peer_answer answer = { 0 };
+        struct err err;
+        const char *text = cases[at].text;
+        ck_assert_msg(peer_answer_parse(text, strlen(text), &answer, &err) == cases[at].code, "%s",
+                      text);
+        ck_assert_uint_eq(answer.position, cases[at].position);
+        ck_assert(answer.in_recovery == cases[at].in_recovery);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("peers");
+    TCase *tcase = tcase_create("peers");
+    tcase_set_timeout(tcase, 20);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, all_are_asked_at_once);
+    tcase_add_test(tcase, answers_grow_old);
+    tcase_add_test(tcase, answers_are_parsed);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
