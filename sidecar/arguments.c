@@ -7,7 +7,8 @@ struct arguments arguments_parse(int argc, char **argv)
 {
     static const struct option options[] = {
         { "witness", no_argument, NULL, 'w' },    { "check-config", no_argument, NULL, 'c' },
-        { "print-rules", no_argument, NULL, 'r' }, { "replay", required_argument, NULL, 'p' },
+        { "print-rules", no_argument, NULL, 'r' },
+        { "print-options", no_argument, NULL, 'o' }, { "replay", required_argument, NULL, 'p' },
         { "version", no_argument, NULL, 'V' },    { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
@@ -23,6 +24,9 @@ struct arguments arguments_parse(int argc, char **argv)
             break;
         case 'r':
             args.mode = ARG_RULES;
+            break;
+        case 'o':
+            args.mode = ARG_OPTIONS;
             break;
         case 'p':
             args.mode = ARG_REPLAY;

@@ -2,7 +2,16 @@
 /* The command line of pgvigil-sidecar. */
 #include <stdbool.h>
 
-enum arg_mode { ARG_RUN, ARG_CHECK, ARG_RULES, ARG_REPLAY, ARG_VERSION, ARG_HELP, ARG_BAD };
+enum arg_mode {
+    ARG_RUN,
+    ARG_CHECK,
+    ARG_RULES,
+    ARG_OPTIONS,
+    ARG_REPLAY,
+    ARG_VERSION,
+    ARG_HELP,
+    ARG_BAD
+};
 
 struct arguments {
     enum arg_mode mode;

@@ -24,6 +24,7 @@ static void print_help(void)
          "  --witness                       a vote and no data: no PostgreSQL here\n"
          "  --check-config                  read and check CONFIG.yml, then end\n"
          "  --print-rules                   the rules of the decision, in their order\n"
+         "  --print-options                 docs/configuration.md\n"
          "  --replay VIEW.json              the rule and reason for a recorded view\n"
          "  --version, --help\n");
     settings_print_help(stdout);
@@ -135,6 +136,9 @@ int main(int argc, char **argv)
         return check_config(&args);
     case ARG_RULES:
         print_rules();
+        return EXIT_SUCCESS;
+    case ARG_OPTIONS:
+        settings_print_reference(stdout);
         return EXIT_SUCCESS;
     case ARG_REPLAY:
         return sidecar_replay(args.file);

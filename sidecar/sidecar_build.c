@@ -27,12 +27,10 @@ static enum err_code build_settings(struct sidecar *sidecar, struct err *err)
 static enum err_code build_tls(struct sidecar *sidecar, struct err *err)
 {
     const struct config *config = sidecar->config;
-    const struct config_managed_etcd *managed = &config->managed;
-    bool is_managed = managed->name != NULL && managed->n > 0;
     const struct http_tls_files etcd_files = {
-        .ca = is_managed ? managed->ca : config->etcd.cacert,
-        .cert = is_managed ? managed->cert : config->etcd.cert,
-        .key = is_managed ? managed->key : config->etcd.key,
+        .ca = config->etcd.cacert,
+        .cert = config->etcd.cert,
+        .key = config->etcd.key,
     };
     if (etcd_files.ca != NULL || etcd_files.cert != NULL) {
         enum err_code code = http_tls_load(&etcd_files, &sidecar->etcd_tls, err);
@@ -57,11 +55,8 @@ static void build_etcd_client(struct sidecar *sidecar)
 {
     const struct config *config = sidecar->config;
     const char *endpoints[LIMIT_ENDPOINTS + 1] = { NULL };
-    size_t n = 0;
-    for (size_t i = 0; i < config->managed.n && n < LIMIT_ENDPOINTS; i++)
-        endpoints[n++] = config->managed.members[i].client_url;
-    for (size_t i = 0; i < config->etcd.endpoints.n && n < LIMIT_ENDPOINTS; i++)
-        endpoints[n++] = config->etcd.endpoints.item[i];
+    for (size_t i = 0; i < config->etcd.endpoints.n && i < LIMIT_ENDPOINTS; i++)
+        endpoints[i] = config->etcd.endpoints.item[i];
     sidecar->http = http_new(sidecar->loop, DEAD_PEER_MS);
     const struct etcd_config etcd_config = { .endpoints = endpoints,
                                              .tls = sidecar->etcd_tls,
@@ -164,13 +159,8 @@ static void build_postgres(struct sidecar *sidecar)
 static void build_etcd_member(struct sidecar *sidecar)
 {
     const struct config *config = sidecar->config;
-    if (config->managed.n == 0)
-        return;
-    bool ours = false;
-    for (size_t i = 0; i < config->managed.n; i++)
-        ours = ours || strcmp(config->managed.members[i].name, config->managed.name) == 0;
-    if (!ours)
-        return; /* further data pods have no etcd of their own (part 1) */
+    if (config->managed.name == NULL)
+        return; /* etcd is not ours to manage, or this is a further data pod (part 1) */
     sidecar->etcd_member = etcd_member_new(&(struct etcd_member_spec){
         .loop = sidecar->loop,
         .config = config,
