@@ -146,11 +146,20 @@ static void add_ssn(struct text *conf, const struct conf_input *input)
     add_setting(conf, "synchronous_standby_names", ssn);
 }
 
-static void add_standby(struct text *conf, const struct conf_input *input)
+/* The same on a primary: what only a start can change must not differ after a promotion, or it would
+ * show as a pending restart. */
+static void add_recovery_target(struct text *conf)
 {
     static const char *const no_target[] = { "recovery_target", "recovery_target_lsn",
                                              "recovery_target_name", "recovery_target_time",
                                              "recovery_target_xid" };
+    add_setting(conf, "recovery_target_timeline", "latest");
+    for (size_t i = 0; i < sizeof(no_target) / sizeof(no_target[0]); i++)
+        add_setting(conf, no_target[i], "");
+}
+
+static void add_standby(struct text *conf, const struct conf_input *input)
+{
     const struct conf_role *role = input->role;
     auto_text struct text conninfo = text_new(CONF_CONNINFO_MAX);
     char slot[LIMIT_NAME] = "";
@@ -162,9 +171,6 @@ static void add_standby(struct text *conf, const struct conf_input *input)
         member_slot_name(input->config->name, slot);
     add_setting(conf, "primary_conninfo", text_str(&conninfo));
     add_setting(conf, "primary_slot_name", slot);
-    add_setting(conf, "recovery_target_timeline", "latest");
-    for (size_t i = 0; i < sizeof(no_target) / sizeof(no_target[0]); i++)
-        add_setting(conf, no_target[i], "");
     if (role->end_blockers) {
         add_setting(conf, "max_standby_archive_delay", "0");
         add_setting(conf, "max_standby_streaming_delay", "0");
@@ -199,6 +205,7 @@ static char *render_conf(const struct conf_input *input)
     add_parameters(&conf, input);
     add_ssn(&conf, input);
     add_files(&conf, input);
+    add_recovery_target(&conf);
     if (input->role->standby)
         add_standby(&conf, input);
     return text_take(&conf);
