@@ -32,12 +32,26 @@ class Status:
             setattr(self, name, bool(flags & bit))
 
 
+def connect(path):
+    """The socket has its name a moment before somebody listens on it."""
+    end = time.monotonic() + 5
+    while True:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            sock.connect(path)
+            return sock
+        except (ConnectionRefusedError, FileNotFoundError):
+            sock.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+
+
 class Sidecar:
     """One connection. Frames that come are kept by kind; `status` is the last one."""
 
     def __init__(self, path, version=VERSION, hello=HELLO):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sock.connect(path)
+        self.sock = connect(path)
         self.next_id, self.replies, self.output, self.exits = 1, {}, b'', []
         self.status, self.fenced, self.closed, self.version = None, False, False, version
         self.gone_at = self.deadline_was = None
