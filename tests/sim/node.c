@@ -126,10 +126,13 @@ static void tell_decision(struct sim *sim, int i, const struct decision *decisio
 {
     struct node *node = &sim->node[i];
     count_rule(sim, decision->rule);
-    if (node->last_rule == decision->rule && node->last_action == decision->action)
+    if (node->last_rule == decision->rule && node->last_action == decision->action &&
+        strcmp(node->last_reason, decision->reason) == 0)
         return;
     node->last_rule = decision->rule;
     node->last_action = decision->action;
+    if (sim->tracing)
+        memcpy(node->last_reason, decision->reason, LIMIT_REASON);
     say_line(sim, i, "%s -> %s: %s", decision->rule, action_name(decision->action),
              decision->reason);
 }

@@ -43,6 +43,7 @@ struct runner {
 
 struct poll {
     bool asked, answered, in_recovery;
+    bool in_vain;        /* a moment ago; asked again */
     int branch;
     lsn_t position;
     int64_t sent_us;
@@ -103,6 +104,7 @@ struct node {
     struct runner runner;
     const char *last_rule;
     enum action last_action;
+    char last_reason[LIMIT_REASON]; /* while a transcript is made */
     struct view view;
 };
 

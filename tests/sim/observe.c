@@ -222,7 +222,8 @@ static void fill_store(struct sim *sim, int i)
         struct peer *peer = &store->peers[k];
         const struct poll *poll = &node->poll[node_index(peer->member.name)];
         bool fresh = poll->asked && sim->now_us - poll->sent_us <= SECONDS(2);
-        peer->asked = fresh && (poll->answered || sim->now_us - poll->sent_us >= SECONDS(1));
+        peer->asked = fresh && (poll->answered || poll->in_vain ||
+                                sim->now_us - poll->sent_us >= SECONDS(1));
         peer->answered = fresh && poll->answered;
         peer->in_recovery = poll->in_recovery;
         peer->position = poll->position;
@@ -350,7 +351,9 @@ void observe_poll(struct sim *sim, int i)
                       sim->now_us - node->poll[p].sent_us < SECONDS(1);
         if (p == i || !peer_known(&node->cache, p) || asking)
             continue;
-        node->poll[p] = (struct poll){ .asked = true, .sent_us = sim->now_us };
+        bool in_vain = node->poll[p].asked && !node->poll[p].answered &&
+                       sim->now_us - node->poll[p].sent_us < SECONDS(3);
+        node->poll[p] = (struct poll){ .asked = true, .in_vain = in_vain, .sent_us = sim->now_us };
         struct event ask = { .fn = on_peer_asked,
                              .host = p,
                              .proc = PROC_SIDECAR,

@@ -87,6 +87,8 @@ static void succeeded(struct sim *sim, int i, int64_t rev)
     const struct txn *txn = &node->runner.txn;
     struct lease *lease = &node->lease;
     node->runner.sending = false;
+    if (txn->kind == TXN_TAKE || txn->kind == TXN_ADOPT)
+        node->sequence[0].active = node->sequence[1].active = false;
     if (txn->kind == TXN_TAKE && lease->id != txn->lease) {
         failed(sim, i, ERR_CONFLICT); /* our lease was lost meanwhile */
         return;
@@ -179,6 +181,13 @@ static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *r
         return;
     }
     int64_t rev = runner->doubtful ? written_at(store_at(sim, reply->rev), &runner->txn) : 0;
+    if (rev == 0) {
+        const struct kv *kv = store_at(sim, reply->rev);
+        say_line(sim, i, "compare lost: leader %lld/%lld, sync %lld, wanted %lld/%lld, %lld",
+                 (long long)kv->leader.create, (long long)kv->leader.mod, (long long)kv->sync.mod,
+                 (long long)runner->txn.cmp_leader_create, (long long)runner->txn.cmp_leader_mod,
+                 (long long)runner->txn.cmp_sync_mod);
+    }
     if (rev != 0)
         succeeded(sim, i, rev);
     else
@@ -209,6 +218,7 @@ static bool make_take(struct sim *sim, struct node *node, struct txn *txn)
 static bool make_adopt(struct node *node, struct txn *txn)
 {
     txn->cmp_leader_create = node->guard_seen.create_revision;
+    txn->cmp_leader_mod = node->view.store.leader_mod_revision;
     txn->lease = node->guard_seen.lease_id;
     return txn->lease != 0;
 }
