@@ -21,7 +21,7 @@ enum {
     LISTEN_BACKLOG = 64,
     HEADER_TIMEOUT_S = 10,
     KEEPALIVE_TIMEOUT_S = 60,
-    DESTROY_ITERATIONS = 1000
+    DESTROY_ITERATIONS = 50
 };
 
 static const struct lws_protocols protocols[] = {
@@ -188,6 +188,7 @@ enum err_code api_server_new(const struct api_server_spec *spec, struct api_serv
 {
     struct api_server *server = mem_struct(struct api_server);
     server->spec = *spec;
+    server->spec.settings = server_settings_copy(&spec->settings);
     server->fd = -1;
     enum err_code code = start(server, err);
     if (code != ERR_OK) {
@@ -208,6 +209,19 @@ static void drop_pendings(struct api_server *server)
     }
 }
 
+/* On a foreign loop libwebsockets closes in two calls: the first one closes its handles, which takes
+ * some turns of the loop, the second one frees the context and clears pcontext. */
+static void destroy_context(struct api_server *server)
+{
+    if (server->context == NULL)
+        return;
+    lws_context_destroy(server->context);
+    for (int i = 0; server->context != NULL && i < DESTROY_ITERATIONS; i++)
+        uv_run(loop_uv(server->spec.loop), UV_RUN_NOWAIT);
+    if (server->context != NULL)
+        lws_context_destroy(server->context);
+}
+
 struct api_server *api_server_free(struct api_server *server)
 {
     if (server == NULL)
@@ -215,12 +229,9 @@ struct api_server *api_server_free(struct api_server *server)
     source_free(server->listening);
     if (server->fd >= 0)
         close(server->fd);
-    if (server->context != NULL)
-        lws_context_destroy(server->context);
-    /* pcontext becomes NULL once the last handle on the loop has been closed. */
-    for (int i = 0; server->context != NULL && i < DESTROY_ITERATIONS; i++)
-        uv_run(loop_uv(server->spec.loop), UV_RUN_NOWAIT);
+    destroy_context(server);
     drop_pendings(server);
+    server_settings_done(&server->spec.settings);
     free(server);
     return NULL;
 }
@@ -244,13 +255,17 @@ enum err_code api_server_reload(struct api_server *server, const struct api_sett
         old->verify_client != settings->verify_client)
         return err_set(err, ERR_REFUSED,
                        "restapi: another address, TLS on or off and verify_client need a restart");
-    if (settings->certfile != NULL) {
-        enum err_code code = server_tls_check(settings, err);
+    struct api_settings copy = server_settings_copy(settings);
+    if (copy.certfile != NULL) {
+        enum err_code code = server_tls_check(&copy, err);
         if (code == ERR_OK && server->tls != NULL)
-            code = server_tls_apply(server->tls, settings, err);
-        if (code != ERR_OK)
+            code = server_tls_apply(server->tls, &copy, err);
+        if (code != ERR_OK) {
+            server_settings_done(&copy);
             return err_wrap(err, "restapi, the old certificate stays");
+        }
     }
-    server->spec.settings = *settings;
+    server_settings_done(&server->spec.settings);
+    server->spec.settings = copy;
     return ERR_OK;
 }

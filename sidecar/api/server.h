@@ -14,7 +14,7 @@
 
 enum api_verify { API_VERIFY_NONE, API_VERIFY_OPTIONAL, API_VERIFY_REQUIRED };
 
-/* The section `restapi`. Strings are borrowed until the server is freed or told new ones. */
+/* The section `restapi`. The server keeps its own copy. */
 struct api_settings {
     const char *host;     /* "" or "*": all addresses */
     int port;             /* 0: any free one (tests), see api_server_port */

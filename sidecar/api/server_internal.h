@@ -50,6 +50,10 @@ lws_callback_function server_http_callback;
 /* Puts the reply into the exchange and asks to write it. Frees what the reply owns. */
 void server_http_answer(struct exchange *exchange, struct reply *reply);
 
+/* server_settings.c */
+struct api_settings server_settings_copy(const struct api_settings *settings);
+void server_settings_done(struct api_settings *settings);
+
 /* server_tls.c. Errors: ERR_INVALID with the file's name. */
 enum err_code server_tls_check(const struct api_settings *settings, struct err *err);
 /* Certificate, key and client CA into a context that may be in use: later handshakes take them. */
