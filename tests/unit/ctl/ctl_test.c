@@ -46,7 +46,7 @@ START_TEST(pretty_cells)
         json_loads("[[\"d\",{\"clonefrom\":true,\"dc\":\"x\"},1],[\"d\",\"\\u00e4\",2]]", 0, NULL);
     auto_text struct text text = text_new(4096);
     ctl_table_write(&text, &table, CTL_PRETTY, true);
-    ck_assert_str_eq(text_str(&text), "+ Cluster: a name that i+\n"
+    ck_assert_str_eq(text_str(&text), "+ Cluster: a name that +\n"
                                       "| Member          | TL |\n"
                                       "+-----------------+----+\n"
                                       "| clonefrom: true |  1 |\n"
