@@ -3,6 +3,7 @@
  * keeper_renewal.c (what one sequence carries and brings). */
 #include "etcd/renewal.h"
 #include "sidecar/act/lease_keeper.h"
+#include "sidecar/act/store_txn.h"
 
 enum { SEQUENCES = 2 };
 
@@ -21,6 +22,16 @@ struct endpoint_word {
     uint64_t term;
 };
 
+/* The key on its way to a lease of another length (keeper_move.c). */
+struct lease_move {
+    struct etcd_call *grant;
+    struct store_txn *txn; /* renewal pauses meanwhile */
+    int64_t lease_id;      /* where to; 0: nowhere. Kept while the key may still move there */
+    int64_t ttl_ms;
+    struct mono granted;   /* when its grant was sent */
+    int64_t refused_ms;    /* etcd does not grant this one */
+};
+
 struct lease_keeper {
     struct lease_keeper_spec spec;
     char *leader_key;
@@ -36,6 +47,9 @@ struct lease_keeper {
     struct mono round_began;
     bool round_over;
 
+    int64_t granted_ms; /* what the lease that we have was granted for */
+    struct lease_move move;
+
     bool suspended;
     struct mono alive_at;
     uint64_t term; /* the highest one heard of */
@@ -48,3 +62,18 @@ struct etcd_txn *keeper_confirm_txn(struct lease_keeper *keeper, struct sequence
 void keeper_on_renewal(void *arg, const struct etcd_renewal_result *result);
 void keeper_apply(struct lease_keeper *keeper, struct sequence *sequence,
                   const struct lease_renewal *renewal);
+
+/* The ttl that the settings want, as etcd can grant it. */
+int64_t keeper_wanted_ms(const struct lease_keeper *keeper);
+/* Where the lease of the key that we hold has another length: moves the key, when that is safe. */
+void keeper_move_consider(struct lease_keeper *keeper);
+/* A renewal found the key under the lease where it was to move to, though nobody had said so. True:
+ * this renewal is not to be applied, another one begins. */
+bool keeper_move_seen(struct lease_keeper *keeper, const struct lease_renewal *renewal);
+void keeper_move_stop(struct lease_keeper *keeper);
+/* lease_keeper.c */
+void keeper_drop_sequences(struct lease_keeper *keeper);
+void keeper_round_begin(struct lease_keeper *keeper);
+void keeper_revoke(struct lease_keeper *keeper, int64_t id);
+void keeper_too_short(const struct lease_keeper *keeper, int64_t granted_s,
+                      char ret_text[LIMIT_REASON]);

@@ -23,7 +23,7 @@ enum {
 
 /* Lost sequences are no news to anybody: what was under way when the key changed hands must not be
  * applied to it (cluster/lease.h). */
-static void drop_sequences(struct lease_keeper *keeper)
+void keeper_drop_sequences(struct lease_keeper *keeper)
 {
     for (size_t at = 0; at < SEQUENCES; at++) {
         keeper->sequences[at].renewal = etcd_renewal_free(keeper->sequences[at].renewal);
@@ -35,7 +35,8 @@ static void drop_sequences(struct lease_keeper *keeper)
 
 static bool may_renew(const struct lease_keeper *keeper)
 {
-    return keeper->lease.id != 0 && !keeper->suspended && !keeper->stats.stalled;
+    return keeper->lease.id != 0 && !keeper->suspended && !keeper->stats.stalled &&
+           keeper->move.txn == NULL;
 }
 
 static struct sequence *free_sequence(struct lease_keeper *keeper)
@@ -97,7 +98,7 @@ static void tell_guard(struct lease_keeper *keeper)
 static void round_end(struct lease_keeper *keeper, const struct sequence *good)
 {
     keeper->endpoint = good->endpoint;
-    drop_sequences(keeper);
+    keeper_drop_sequences(keeper);
     source_arm_at(keeper->timer, mono_add(keeper->round_began, keeper->lease.ttl_ms / 4));
     keeper->round_over = true;
 }
@@ -133,9 +134,23 @@ static enum lease_verdict judge_without_key(const struct lease_renewal *renewal)
     return renewal->keepalive_ttl_s > 0 ? LEASE_COUNTS : LEASE_GONE;
 }
 
+/* A keepalive tells what the lease was granted for. What is counted is never more than the settings
+ * say. */
+static void note_length(struct lease_keeper *keeper, const struct lease_renewal *renewal)
+{
+    if (!renewal->complete || renewal->keepalive_ttl_s <= 0)
+        return;
+    int64_t wanted_ms = keeper_wanted_ms(keeper);
+    keeper->granted_ms = renewal->keepalive_ttl_s * 1000;
+    keeper->lease.ttl_ms = keeper->granted_ms < wanted_ms ? keeper->granted_ms : wanted_ms;
+}
+
 void keeper_apply(struct lease_keeper *keeper, struct sequence *sequence,
                   const struct lease_renewal *renewal)
 {
+    if (keeper_move_seen(keeper, renewal))
+        return;
+    note_length(keeper, renewal);
     bool owned = keeper->lease.owns_key;
     enum lease_verdict verdict =
         owned ? lease_apply(&keeper->lease, renewal) : judge_without_key(renewal);
@@ -145,6 +160,7 @@ void keeper_apply(struct lease_keeper *keeper, struct sequence *sequence,
     case LEASE_COUNTS:
         tell_guard(keeper);
         round_end(keeper, sequence);
+        keeper_move_consider(keeper);
         return;
     case LEASE_KEY_LOST:
         log_error("lease: the leader key is not ours any more -> it does not hold");
@@ -167,11 +183,13 @@ void keeper_apply(struct lease_keeper *keeper, struct sequence *sequence,
     source_arm_in(keeper->timer, RETRY_MS);
 }
 
-static void round_begin(struct lease_keeper *keeper)
+void keeper_round_begin(struct lease_keeper *keeper)
 {
+    bool may = may_renew(keeper);
     keeper->round_began = clock_mono();
-    keeper->round_over = false;
-    sequence_begin(keeper);
+    keeper->round_over = !may;
+    if (may)
+        sequence_begin(keeper);
     source_arm_in(keeper->timer, keeper->lease.ttl_ms / 8);
 }
 
@@ -189,7 +207,7 @@ static void stall(struct lease_keeper *keeper)
     if (!keeper->stats.stalled)
         log_error("lease: no cycle and no local probe has completed for too long -> not renewed");
     keeper->stats.stalled = true;
-    drop_sequences(keeper);
+    keeper_drop_sequences(keeper);
     source_trigger(keeper->changed);
 }
 
@@ -202,7 +220,7 @@ static void on_timer(void *arg)
         grant_begin(keeper);
         return;
     }
-    if (!keeper->lease.owns_key && keeper->lease.ttl_ms / 1000 != keeper->spec.ttl_ms / 1000) {
+    if (!keeper->lease.owns_key && keeper->granted_ms != keeper_wanted_ms(keeper)) {
         lease_keeper_forget(keeper); /* the setting has changed */
         return;
     }
@@ -213,7 +231,7 @@ static void on_timer(void *arg)
         return;
     }
     if (keeper->round_over) {
-        round_begin(keeper);
+        keeper_round_begin(keeper);
         return;
     }
     sequence_begin(keeper);
@@ -236,7 +254,7 @@ void lease_keeper_suspend(struct lease_keeper *keeper, bool suspended)
     if (keeper->suspended == suspended)
         return;
     keeper->suspended = suspended;
-    drop_sequences(keeper);
+    keeper_drop_sequences(keeper);
     keeper->round_over = true;
     source_arm_in(keeper->timer, 0);
 }
@@ -244,7 +262,7 @@ void lease_keeper_suspend(struct lease_keeper *keeper, bool suspended)
 /* --- the grant --- */
 
 /* Nobody waits for it: the lease runs out by itself. */
-static void revoke_lease(struct lease_keeper *keeper, int64_t id)
+void keeper_revoke(struct lease_keeper *keeper, int64_t id)
 {
     struct etcd_how how = { .timeout_ms = keeper->spec.ttl_ms, .endpoint = ETCD_ANY };
     etcd_call_release(etcd_lease_revoke(keeper->spec.etcd, id, how, NULL, NULL));
@@ -252,24 +270,27 @@ static void revoke_lease(struct lease_keeper *keeper, int64_t id)
 
 static void problem(struct lease_keeper *keeper, int64_t again_ms, const char *text)
 {
-    if (strcmp(keeper->stats.problem, text) != 0)
+    if (keeper->stats.problem[0] == '\0') /* the endpoints take turns: one of them is news enough */
         log_warn("lease: no lease: %s -> asking again", text);
     text_copy(keeper->stats.problem, sizeof(keeper->stats.problem), text);
     source_arm_in(keeper->timer, again_ms);
     source_trigger(keeper->changed);
 }
 
+int64_t keeper_wanted_ms(const struct lease_keeper *keeper)
+{
+    return keeper->spec.ttl_ms / 1000 * 1000;
+}
+
 /* Part 3: "a granted ttl that is larger than asked is an error at start: etcd's floor is 1.5
  * election timeouts". */
-static void refuse_grant(struct lease_keeper *keeper, const struct etcd_lease_result *result)
+void keeper_too_short(const struct lease_keeper *keeper, int64_t granted_s,
+                      char ret_text[LIMIT_REASON])
 {
-    char text[LIMIT_REASON];
-    (void)snprintf(text, sizeof(text),
+    (void)snprintf(ret_text, LIMIT_REASON,
                    "etcd grants at least %d s where ttl is %d s (1.5 of its election timeouts): "
                    "raise ttl or lower etcd's --election-timeout",
-                   (int)result->ttl_s, (int)(keeper->spec.ttl_ms / 1000));
-    revoke_lease(keeper, result->id);
-    problem(keeper, GRANT_REFUSED_MS, text);
+                   (int)granted_s, (int)(keeper->spec.ttl_ms / 1000));
 }
 
 static void on_grant(void *arg, const struct etcd_lease_result *result)
@@ -280,11 +301,15 @@ static void on_grant(void *arg, const struct etcd_lease_result *result)
         problem(keeper, GRANT_RETRY_MS, result->outcome.error);
         return;
     }
-    if (result->ttl_s * 1000 > keeper->spec.ttl_ms) {
-        refuse_grant(keeper, result);
+    if (result->ttl_s * 1000 > keeper_wanted_ms(keeper)) {
+        char text[LIMIT_REASON];
+        keeper_too_short(keeper, result->ttl_s, text);
+        keeper_revoke(keeper, result->id);
+        problem(keeper, GRANT_REFUSED_MS, text);
         return;
     }
     keeper->lease = (struct lease){ .id = result->id, .ttl_ms = result->ttl_s * 1000 };
+    keeper->granted_ms = keeper->lease.ttl_ms;
     keeper->stats.problem[0] = '\0';
     keeper->round_over = true;
     source_arm_in(keeper->timer, keeper->lease.ttl_ms / 4);
@@ -312,19 +337,21 @@ bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id, int64_t re
 {
     if (keeper->lease.id != lease_id)
         return false; /* it was lost meanwhile: the key goes with it */
-    drop_sequences(keeper);
+    keeper_drop_sequences(keeper);
+    keeper_move_stop(keeper);
     keeper->lease.owns_key = true;
     keeper->lease.create_revision = revision;
     keeper->lease.mod_revision = revision;
     keeper->lease.held_once = false;
-    round_begin(keeper);
+    keeper_round_begin(keeper);
     source_trigger(keeper->changed);
     return true;
 }
 
 void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adoption *adoption)
 {
-    drop_sequences(keeper);
+    keeper_drop_sequences(keeper);
+    keeper_move_stop(keeper);
     keeper->grant = etcd_call_free(keeper->grant);
     /* The least margin that the former process can have kept back. */
     int64_t margin_ms = lease_margin_ms(0, false);
@@ -333,7 +360,7 @@ void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adopti
      * */
     keeper->lease = (struct lease){
         .id = adoption->lease_id,
-        .ttl_ms = keeper->spec.ttl_ms,
+        .ttl_ms = keeper_wanted_ms(keeper),
         .owns_key = true,
         .create_revision = adoption->create_revision,
         .mod_revision = adoption->mod_revision,
@@ -341,13 +368,14 @@ void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adopti
         .held_until = running ? mono_add(adoption->guard_deadline, margin_ms) : (struct mono){ 0 },
     };
     keeper->stats.problem[0] = '\0';
-    round_begin(keeper);
+    keeper_round_begin(keeper);
     source_trigger(keeper->changed);
 }
 
 void lease_keeper_let_go(struct lease_keeper *keeper)
 {
-    drop_sequences(keeper);
+    keeper_drop_sequences(keeper);
+    keeper_move_stop(keeper);
     keeper->lease.owns_key = false;
     keeper->lease.held_once = false;
     keeper->round_over = true;
@@ -357,7 +385,8 @@ void lease_keeper_let_go(struct lease_keeper *keeper)
 
 void lease_keeper_forget(struct lease_keeper *keeper)
 {
-    drop_sequences(keeper);
+    keeper_drop_sequences(keeper);
+    keeper_move_stop(keeper);
     keeper->lease = (struct lease){ 0 };
     keeper->round_over = true;
     source_arm_in(keeper->timer, 0);
@@ -367,7 +396,7 @@ void lease_keeper_forget(struct lease_keeper *keeper)
 void lease_keeper_give_up(struct lease_keeper *keeper)
 {
     if (keeper->lease.id != 0)
-        revoke_lease(keeper, keeper->lease.id);
+        keeper_revoke(keeper, keeper->lease.id);
     lease_keeper_forget(keeper);
 }
 
@@ -379,7 +408,7 @@ void lease_keeper_missed(struct lease_keeper *keeper, int64_t lease_id)
         lease_is_gone(keeper);
         return;
     }
-    drop_sequences(keeper); /* what became of the key is the renewal's word */
+    keeper_drop_sequences(keeper); /* what became of the key is the renewal's word */
     keeper->round_over = true;
     source_arm_in(keeper->timer, 0);
 }
@@ -389,6 +418,7 @@ void lease_keeper_set_ttl(struct lease_keeper *keeper, int64_t ttl_ms)
     if (keeper->spec.ttl_ms == ttl_ms)
         return;
     keeper->spec.ttl_ms = ttl_ms;
+    keeper->move.refused_ms = 0;
     if (!keeper->lease.owns_key)
         lease_keeper_forget(keeper);
 }
@@ -419,7 +449,8 @@ struct lease_keeper *lease_keeper_free(struct lease_keeper *keeper)
 {
     if (keeper == NULL)
         return NULL;
-    drop_sequences(keeper);
+    keeper_drop_sequences(keeper);
+    keeper_move_stop(keeper);
     etcd_call_free(keeper->grant);
     source_free(keeper->timer);
     source_free(keeper->changed);

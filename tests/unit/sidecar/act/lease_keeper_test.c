@@ -36,6 +36,18 @@ static void setup_three(void)
     setup_servers(3);
 }
 
+/* An etcd whose floor of a lease (1.5 election timeouts) is above our ttl. */
+static void setup_slow(void)
+{
+    static const char *const slow[] = { "--heartbeat-interval=300", "--election-timeout=3000",
+                                        NULL };
+    json_setup();
+    http_setup();
+    loop = loop_new();
+    etcd_cluster_start(&servers, loop, 1, slow);
+    store_node_start(&node, &servers, "a", TTL_MS);
+}
+
 static void teardown(void)
 {
     store_node_stop(&node);
@@ -191,6 +203,77 @@ START_TEST(a_suspended_lease_runs_out)
 }
 END_TEST
 
+static void wait_for_length(int64_t ttl_ms)
+{
+    struct mono end = mono_add(clock_mono(), 10000);
+    int64_t former = lease_keeper_lease(node.keeper)->id;
+    while (lease_keeper_lease(node.keeper)->ttl_ms != ttl_ms ||
+           lease_keeper_lease(node.keeper)->id == former) {
+        run_for(loop, 10);
+        ck_assert_msg(store_node_holds(&node), "a gap");
+        ck_assert_msg(mono_before(clock_mono(), end), "the ttl does not change");
+    }
+}
+
+static void check_moved(void)
+{
+    const struct lease *lease = lease_keeper_lease(node.keeper);
+    struct view *view = store_node_view(&node);
+    ck_assert_int_eq(view->store.leader_lease, lease->id);
+    ck_assert_int_eq(view->store.leader_create_revision, lease->create_revision);
+    ck_assert_int_eq(view->store.leader_mod_revision, lease->mod_revision);
+    ck_assert_int_eq(view->store.holder.lease_id, lease->id);
+    ck_assert(!view->store.holder.released);
+    free(view);
+}
+
+/* A ttl that changes moves the leader's key to another lease without a gap, and the guard's deadline
+ * never lies beyond the end of the lease that the key has (L3). */
+START_TEST(a_new_ttl_moves_the_key)
+{
+    take();
+    lease_keeper_set_ttl(node.keeper, 2 * TTL_MS);
+    wait_for_length(2 * TTL_MS);
+    check_moved();
+    run_for(loop, 2000);
+    ck_assert(store_node_holds(&node));
+    ck_assert_int_eq(node.deadline_lease, lease_keeper_lease(node.keeper)->id);
+    ck_assert_int_gt(node.deadline.ms, clock_mono().ms + TTL_MS);
+
+    lease_keeper_set_ttl(node.keeper, TTL_MS);
+    lease_keeper_set_ttl(node.keeper, 2 * TTL_MS); /* and back, before anything happened */
+    lease_keeper_set_ttl(node.keeper, TTL_MS);
+    int64_t told_ms = node.deadline.ms;
+    int64_t former = lease_keeper_lease(node.keeper)->id;
+    ck_assert_int_eq(node.deadline_lease, former);
+    struct mono end = mono_add(clock_mono(), 10000);
+    while (lease_keeper_lease(node.keeper)->id == former) {
+        run_for(loop, 5);
+        told_ms = told_ms > node.deadline.ms ? told_ms : node.deadline.ms;
+        ck_assert_msg(store_node_holds(&node), "a gap");
+        ck_assert(mono_before(clock_mono(), end));
+    }
+    ck_assert_int_le(told_ms, clock_mono().ms + TTL_MS);
+    check_moved();
+    run_for(loop, 1500);
+    ck_assert(store_node_holds(&node));
+    ck_assert_int_eq(node.deadline_lease, lease_keeper_lease(node.keeper)->id);
+}
+END_TEST
+
+static bool was_refused(struct store_node *who)
+{
+    return strstr(lease_keeper_stats(who->keeper)->problem, "raise ttl") != NULL;
+}
+
+/* Part 3: "a granted ttl that is larger than asked is an error at start". */
+START_TEST(a_ttl_below_the_floor_is_an_error)
+{
+    store_node_wait(&node, was_refused, 20000);
+    ck_assert_int_eq(lease_keeper_lease(node.keeper)->id, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lease_keeper");
@@ -204,12 +287,18 @@ int main(void)
     tcase_add_test(one, a_renewal_publishes_the_confirmed_position);
     tcase_add_test(one, a_stalled_process_is_not_renewed);
     tcase_add_test(one, a_suspended_lease_runs_out);
+    tcase_add_test(one, a_new_ttl_moves_the_key);
     suite_add_tcase(suite, one);
     TCase *three = tcase_create("three etcds");
     tcase_set_timeout(three, 60);
     tcase_add_checked_fixture(three, setup_three, teardown);
     tcase_add_test(three, a_second_endpoint_takes_over);
     suite_add_tcase(suite, three);
+    TCase *slow = tcase_create("an etcd that is too slow");
+    tcase_set_timeout(slow, 60);
+    tcase_add_checked_fixture(slow, setup_slow, teardown);
+    tcase_add_test(slow, a_ttl_below_the_floor_is_an_error);
+    suite_add_tcase(suite, slow);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
