@@ -115,12 +115,13 @@ static int run(const struct arguments *args)
     source_free(term);
     source_free(interrupt);
     source_free(hup);
+    int status = sidecar_exit_status(sidecar);
     sidecar_free(sidecar);
     loop_free(loop);
     log_info("stop: ended");
     log_open("", level, false);
     free(who);
-    return EXIT_SUCCESS;
+    return status;
 }
 
 int main(int argc, char **argv)

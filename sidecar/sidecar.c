@@ -233,11 +233,12 @@ static void plan_next_cycle(struct sidecar *sidecar)
 }
 
 /* L7: "a second connection fences the first". */
-static bool fenced(const struct sidecar *sidecar)
+static bool fenced(struct sidecar *sidecar)
 {
     if (!guard_client_status(sidecar->guard)->fenced)
         return false;
     log_error("guard: another sidecar has taken it over -> this process ends");
+    sidecar->exit_status = EXIT_FAILURE;
     loop_stop(sidecar->loop);
     return true;
 }
@@ -307,4 +308,9 @@ void sidecar_stop(struct sidecar *sidecar)
     log_info("stop: asked to end -> stopping this node in order");
     sidecar->stopping = true;
     sidecar_urgent(sidecar);
+}
+
+int sidecar_exit_status(const struct sidecar *sidecar)
+{
+    return sidecar->exit_status;
 }

@@ -25,6 +25,9 @@ struct sidecar *sidecar_free(struct sidecar *sidecar);
 /* SIGTERM: with a guard's socket configured only this process ends, unless the guard has reported a
  * stop; with guards of our own the node is stopped as in a switchover. The loop stops when done. */
 void sidecar_stop(struct sidecar *sidecar);
+/* After the loop: EXIT_SUCCESS when the end was asked for. The supervisor takes that for an ordered stop
+ * of the node, and starts anything else again. */
+int sidecar_exit_status(const struct sidecar *sidecar);
 /* SIGHUP: configuration and certificates are read again; Postgres is reloaded. */
 void sidecar_reload(struct sidecar *sidecar);
 

@@ -113,6 +113,7 @@ struct sidecar {
     uint64_t rule_counts[SIDECAR_RULES_MAX];
     struct mono plan_began;
     bool stopping;      /* SIGTERM with guards of our own */
+    int exit_status;
     bool one_copy_said; /* S5: "acknowledging with one copy" is in the log */
 
     struct api_snapshot *snapshot; /* sidecar_api.c */

@@ -22,6 +22,7 @@ stages=(
 	"unit|make $jobs unit"
 	"unit-sanitized|make $jobs unit SANITIZE=address,undefined"
 )
+[ -e tests/integration/guard/run ] && stages+=("guard|tests/integration/guard/run")
 [ -n "$(find tests/sim -name '*.c' 2>/dev/null)" ] &&
 	stages+=("simulation|make $jobs $BUILD/pgvigil-sim && $BUILD/pgvigil-sim --seconds 300 --at-least 20000")
 [ -e tests/integration/run ] &&

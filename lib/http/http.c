@@ -22,6 +22,7 @@ enum {
     SPARE_HANDLES = 4,     /* easy handles kept for the next call */
     KEPT_CONNECTIONS = 16, /* idle ones, all endpoints together */
     NAME_CACHE_S = 5,      /* a pod that comes back has a new address */
+    CONTENT_TYPE_MAX = 128,
     RECEIVE_BUFFER = 4096, /* curl allocates it per transfer; our answers are small */
 };
 
@@ -114,18 +115,25 @@ static void deliver_lines(struct http *http, struct http_call *call)
         text_add_bytes(&call->response, lines.data + at, lines.len - at);
 }
 
+/* The result outlives the call, which the callback may free. */
 static void deliver_result(struct http_call *call)
 {
+    struct err failure = call->failure;
+    struct text response = call->response;
+    char type[CONTENT_TYPE_MAX];
+    (void)text_copy(type, sizeof(type), content_type(call));
+    call->response = text_new(response.max);
     call->delivered = true;
     struct http_result result = {
-        .code = call->failed ? call->failure.code : ERR_OK,
-        .error = call->failed ? call->failure.text : "",
+        .code = call->failed ? failure.code : ERR_OK,
+        .error = call->failed ? failure.text : "",
         .status = call->status,
-        .body = text_str(&call->response),
-        .body_len = call->response.len,
-        .content_type = content_type(call),
+        .body = text_str(&response),
+        .body_len = response.len,
+        .content_type = type,
     };
     call->done(call->arg, &result);
+    text_done(&response);
 }
 
 static void deliver_call(struct http *http, struct http_call *call)
