@@ -1,9 +1,9 @@
-/* A leader's ttl has changed: its key moves to a lease of the new length, in one transaction with the
- * holder record.
+/* A leader's ttl has changed: its key moves to a lease of the new length, in one transaction with
+ * the holder record.
  *
- * The guard's deadline never moves back. So a shorter lease may carry the key only once nothing that was
- * promised under the longer one reaches beyond it: from the change on, renewals count for the shorter
- * time only (note_length), and the move waits until the holding's end has come near. */
+ * The guard's deadline never moves back. So a shorter lease may carry the key only once nothing
+ * that was promised under the longer one reaches beyond it: from the change on, renewals count for
+ * the shorter time only (note_length), and the move waits until the holding's end has come near. */
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/log.h"

@@ -55,8 +55,8 @@ void lease_keeper_alive(struct lease_keeper *keeper, struct mono now);
 /* G1: the tree may still run and no guard says otherwise: neither renew nor release until false. */
 void lease_keeper_suspend(struct lease_keeper *keeper, bool suspended);
 /* The setting has changed: a lease of the new length is granted. Without the key it replaces the
- * former at once. With the key in hand the key is moved to it by a rewriting; a shorter ttl is first
- * counted with, until the guard's deadline does not lie beyond it any more. */
+ * former at once. With the key in hand the key is moved to it by a rewriting; a shorter ttl is
+ * first counted with, until the guard's deadline does not lie beyond it any more. */
 void lease_keeper_set_ttl(struct lease_keeper *keeper, int64_t ttl_ms);
 
 /* --- for the steps --- */

@@ -158,6 +158,8 @@ static enum err_code adopt_key(struct store_op *op, const struct step_call *call
     begin(op);
     store_txn_expect(op->txn, "leader", ETCD_CREATE_REVISION, op->adoption.create_revision);
     store_txn_expect(op->txn, "leader", ETCD_LEASE, op->lease);
+    /* A try of ours that arrives late must not move the key on from what we know of it. */
+    store_txn_expect(op->txn, "leader", ETCD_MOD_REVISION, call->view->store.leader_mod_revision);
     store_txn_put(op->txn, "leader", self_of(op), op->lease);
     put_holder(op, op->lease, false);
     return ERR_OK;

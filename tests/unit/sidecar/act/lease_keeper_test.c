@@ -227,8 +227,8 @@ static void check_moved(void)
     free(view);
 }
 
-/* A ttl that changes moves the leader's key to another lease without a gap, and the guard's deadline
- * never lies beyond the end of the lease that the key has (L3). */
+/* A ttl that changes moves the leader's key to another lease without a gap, and the guard's
+ * deadline never lies beyond the end of the lease that the key has (L3). */
 START_TEST(a_new_ttl_moves_the_key)
 {
     take();
