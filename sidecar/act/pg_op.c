@@ -254,7 +254,10 @@ static void free_op(struct step_op *base)
         op->ticket->op = NULL;
     if (op->pg->writing) {
         op->pg->writing = false;
-        postgres_role_changed(op->pg);
+        /* What a look has found meanwhile was not taken over. */
+        if (op->code != ERR_OK)
+            postgres_data_changed(op->pg);
+        conf_compare(op->pg);
     }
     source_free(op->finish);
     source_free(op->timer);

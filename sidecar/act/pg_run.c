@@ -147,8 +147,10 @@ static void when_looked(struct pg_op *op)
 static bool may_start(struct pg_op *op)
 {
     op->former = op->pg->role;
-    if (op_guard(op)->child == GUARD_CHILD_NONE)
+    if (op_guard(op)->child == GUARD_CHILD_NONE) {
+        op->pg->writing = true; /* a look must not put the disk's role in place of the new one */
         return true;
+    }
     op_fail(op, ERR_CONFLICT, "Postgres runs already");
     return false;
 }

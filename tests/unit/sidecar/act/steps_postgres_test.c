@@ -1,0 +1,278 @@
+/* The steps against real PostgreSQL and real guards: two nodes, from nothing to a promotion. */
+#include "sidecar/act/steps_postgres.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "sidecar/core/await.h"
+#include "../../support/pg_node.h"
+#include "sidecar/postgres/files.h"
+
+enum { PATIENCE_MS = 15000 };
+
+static char folder[64];
+static struct pg_node a;
+static struct pg_node b;
+static struct pg_node *const peers_of_a[] = { &b, NULL };
+static struct pg_node *const peers_of_b[] = { &a, NULL };
+static struct loop *loop;
+
+static void look(struct pg_node *node)
+{
+    pg_node_look(node, node == &a ? peers_of_a : peers_of_b);
+}
+
+static void run_step(struct pg_node *node, struct step step)
+{
+    struct mono began = clock_mono();
+    look(node);
+    enum err_code code = pg_node_step(node, &step);
+    if (getenv("PG_TEST_VERBOSE") != NULL)
+        fprintf(stderr, "%s %-24s %5lld ms\n", node->name, step_name(step.kind),
+                (long long)mono_diff(clock_mono(), began));
+    ck_assert_msg(code == ERR_OK, "%s: %s: %s", node->name, step_name(step.kind), node->err.text);
+}
+
+static void do_step(struct pg_node *node, enum step_kind kind)
+{
+    run_step(node, (struct step){ .kind = kind });
+}
+
+static void do_named(struct pg_node *node, enum step_kind kind, const char *name)
+{
+    struct step step = { .kind = kind };
+    text_copy(step.name, sizeof(step.name), name);
+    run_step(node, step);
+}
+
+/* ---- what is waited for ---- */
+
+static bool is_primary(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    return node->view.pg.state == PG_UP && !node->view.pg.in_recovery;
+}
+
+static bool is_streaming(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    return node->view.pg.state == PG_UP && node->view.pg.in_recovery && node->view.pg.streaming;
+}
+
+static bool is_down(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    return node->view.pg.state == PG_DOWN && node->view.pg.dir != DATA_DIR_UNKNOWN;
+}
+
+static bool sees_walsender(struct pg_node *node, void *arg)
+{
+    look(node);
+    const struct walsender *sender = view_walsender(&node->view, arg);
+    return sender != NULL && sender->streaming && sender->holds_slot && sender->only_one;
+}
+
+static bool awaits(struct pg_node *node, void *arg)
+{
+    look(node);
+    return step_await(&node->view, arg, &node->memory) == AWAIT_YES;
+}
+
+static bool was_acknowledged(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    return guard_client_status(node->guard)->has_deadline;
+}
+
+static void await(struct pg_node *node, pg_until_fn *until, void *arg, const char *what)
+{
+    bool met = pg_node_wait(node, until, arg, PATIENCE_MS);
+    ck_assert_msg(met, "%s: %s: %s", node->name, what, postgres_facts(node->postgres)->trouble);
+}
+
+/* As the lease keeper would. */
+static void offer_deadline(struct pg_node *node)
+{
+    const struct guard_cookie cookie = { 77, 5 };
+    guard_deadline(node->guard, mono_add(clock_mono(), 60000), cookie, NULL, NULL);
+    await(node, was_acknowledged, NULL, "deadline");
+}
+
+/* ---- the story ---- */
+
+/* Part 6: "initdb into <data>.new, rename, roles". */
+static void bootstrap(void)
+{
+    char value[128];
+    await(&a, is_down, NULL, "looked at");
+    ck_assert_int_eq(a.view.pg.dir, DATA_DIR_EMPTY);
+    do_step(&a, STEP_INITDB);
+    await(&a, is_down, NULL, "looked at");
+    ck_assert_int_eq(a.view.pg.dir, DATA_DIR_FRESH);
+    ck_assert_uint_ne(a.view.pg.system_id, 0);
+    do_step(&a, STEP_ADOPT_NEW);
+    await(&a, is_down, NULL, "looked at");
+    ck_assert_int_eq(a.view.pg.dir, DATA_DIR_VALID);
+    offer_deadline(&a);
+    do_step(&a, STEP_START_PRIMARY);
+    await(&a, is_primary, NULL, "primary");
+    do_step(&a, STEP_CREATE_ROLES);
+    do_step(&a, STEP_CREATE_ROLES); /* idempotent */
+    do_step(&a, STEP_SLOTS);
+    ck_assert_str_eq(pg_node_sql(&a, "SELECT slot_name FROM pg_replication_slots", value,
+                                 sizeof(value)),
+                     "b");
+    ck_assert_int_eq(a.view.pg.timeline.tli, 1);
+}
+
+static void clone(void)
+{
+    await(&b, is_down, NULL, "looked at");
+    do_named(&b, STEP_BASE_BACKUP, "a");
+    do_named(&b, STEP_START_STANDBY, "a");
+    await(&b, is_streaming, NULL, "streaming");
+    ck_assert_str_eq(b.view.pg.upstream, "a");
+    await(&a, sees_walsender, (void *)(uintptr_t) "b", "the standby's walsender, with its slot");
+}
+
+/* S2: the whole growth, step by step. */
+static void grow(void)
+{
+    struct step names = { .kind = STEP_SET_SSN, .ssn = SSN_NAMES };
+    struct step sync = { .kind = STEP_AWAIT_SYNC };
+    char value[128];
+    names_add(&names.names, "b");
+    names_add(&sync.names, "b");
+    do_step(&a, STEP_PROBE_FREE);
+    run_step(&a, (struct step){ .kind = STEP_SET_SSN, .ssn = SSN_NOBODY });
+    do_step(&a, STEP_PROBE_WAITS);
+    do_step(&a, STEP_READ_FLUSH);
+    ck_assert_uint_ne(a.memory.flush, LSN_NONE);
+    run_step(&a, names);
+    await(&a, awaits, &sync, "sync");
+    ck_assert_str_eq(pg_node_sql(&a, "SHOW synchronous_standby_names", value, sizeof(value)), "b");
+    ck_assert_int_eq(a.view.pg.ssn_disk, SSN_NAMES);
+    ck_assert_str_eq(pg_node_sql(&a, "CREATE TABLE t AS SELECT 1 AS i; SELECT i FROM t", value,
+                                 sizeof(value)),
+                     "1");
+}
+
+/* "checkpoint; fast stop; the standby has the shutdown record; promote" (part 6). */
+static void switch_over(void)
+{
+    char value[128];
+    do_step(&a, STEP_CHECKPOINT);
+    do_step(&a, STEP_STOP_FAST);
+    do_step(&a, STEP_KILL_TREE);
+    await(&a, is_down, NULL, "down");
+    ck_assert(a.view.pg.clean_stop);
+    ck_assert(a.view.pg.was_primary);
+    look(&b);
+    ck_assert_uint_gt(b.view.pg.position, a.view.pg.position);
+    do_step(&b, STEP_END_BLOCKERS);
+    do_step(&b, STEP_PROMOTE);
+    await(&b, is_primary, NULL, "promoted");
+    ck_assert_int_eq(b.view.pg.timeline.tli, 2);
+    ck_assert_int_eq(b.view.pg.timeline.n, 1);
+    do_step(&b, STEP_WRITE_CONF);
+    do_step(&b, STEP_RELOAD);
+    do_step(&b, STEP_CHECKPOINT);
+    do_step(&b, STEP_SLOTS);
+    ck_assert_str_eq(pg_node_sql(&b, "SELECT i FROM t", value, sizeof(value)), "1");
+    ck_assert_str_eq(pg_node_sql(&b, "SHOW primary_conninfo", value, sizeof(value)), "");
+}
+
+/* A clean old primary follows; a diverged one is rewound first. */
+static void old_primary_returns(void)
+{
+    do_named(&a, STEP_REWIND, "b"); /* nothing needed */
+    do_named(&a, STEP_START_STANDBY, "b");
+    await(&a, is_streaming, NULL, "old primary streams");
+    ck_assert_int_eq(a.view.pg.ssn_disk, SSN_EMPTY); /* S2: a standby's SSN is empty */
+    ck_assert_int_eq(a.view.pg.timeline.tli, 2);
+}
+
+static void diverge_and_rewind(void)
+{
+    char value[128];
+    do_step(&a, STEP_PROMOTE); /* both are primary now: what the lease prevents */
+    await(&a, is_primary, NULL, "second primary");
+    pg_node_sql(&a, "CREATE TABLE lost AS SELECT 2", value, sizeof(value));
+    do_step(&a, STEP_KILL_TREE); /* in the middle of everything */
+    await(&a, is_down, NULL, "killed");
+    ck_assert(!a.view.pg.clean_stop);
+    do_named(&a, STEP_REWIND, "b");
+    do_named(&a, STEP_START_STANDBY, "b");
+    await(&a, is_streaming, NULL, "rewound and streaming");
+    ck_assert_str_eq(pg_node_sql(&a, "SELECT to_regclass('lost') IS NULL", value, sizeof(value)),
+                     "t");
+}
+
+static void follow_settings(void)
+{
+    const struct pg_facts *facts;
+    look(&b);
+    ck_assert(!b.view.pg.pending_reload);
+    facts = postgres_facts(b.postgres);
+    ck_assert_uint_eq(facts->n_pending, 0);
+    ck_assert_int_eq(facts->state, MEMBER_RUNNING);
+    ck_assert_int_eq(facts->role, MEMBER_ROLE_PRIMARY);
+    ck_assert_uint_eq(facts->n_walsenders, 1);
+}
+
+START_TEST(test_life_of_two_nodes)
+{
+    const char *settings = "{\"ttl\":10,\"synchronous_mode\":true,\"postgresql\":{"
+                           "\"use_slots\":true,\"use_pg_rewind\":true}}";
+    pg_node_init(&a, "a", 54611, folder, NULL);
+    pg_node_init(&b, "b", 54612, folder, NULL);
+    loop = loop_new();
+    pg_node_open(&a, loop, settings);
+    pg_node_open(&b, loop, settings);
+    postgres_set_busy(a.postgres, true);
+    postgres_set_busy(b.postgres, true);
+    bootstrap();
+    clone();
+    grow();
+    switch_over();
+    old_primary_returns();
+    diverge_and_rewind();
+    follow_settings();
+    pg_node_close(&a);
+    pg_node_close(&b);
+    loop_free(loop);
+}
+END_TEST
+
+int main(void)
+{
+    if (!pg_node_become_postgres()) {
+        fputs("no PostgreSQL, or no user for it\n", stderr);
+        return EXIT_FAILURE;
+    }
+    snprintf(folder, sizeof(folder), "/tmp/pgvigil-steps-%d", (int)getpid());
+    if (mkdir(folder, 0700) != 0)
+        return EXIT_FAILURE;
+    log_open("test", getenv("PG_TEST_VERBOSE") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, false);
+    Suite *suite = suite_create("steps_postgres");
+    TCase *tcase = tcase_create("real servers");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, test_life_of_two_nodes);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    (void)dir_remove(folder, NULL);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
