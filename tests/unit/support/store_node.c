@@ -36,7 +36,10 @@ static enum cluster_memory on_remember(void *arg, uint64_t cluster_id, int64_t s
 {
     ck_assert(cluster_id != 0);
     ck_assert(sync_revision != 0);
-    return ((struct store_node *)arg)->remembered;
+    struct store_node *node = arg;
+    node->asked_id = cluster_id;
+    node->asked_revision = sync_revision;
+    return node->remembered;
 }
 
 static void on_deadline(void *arg, struct mono deadline, int64_t lease_id, int64_t create_revision)

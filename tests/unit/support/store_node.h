@@ -14,7 +14,9 @@ struct store_node {
     struct steps_store *steps;
 
     enum cluster_memory remembered; /* what S6's memory answers */
-    struct mono deadline;           /* the last one told to the guard */
+    uint64_t asked_id;              /* and what it was asked last */
+    int64_t asked_revision;
+    struct mono deadline; /* the last one told to the guard */
     int64_t deadline_lease;
     int deadlines;
     const char *confirmed; /* what S7 publishes; NULL: nothing */

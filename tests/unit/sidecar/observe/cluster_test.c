@@ -161,6 +161,38 @@ START_TEST(the_volume_has_the_last_word)
 }
 END_TEST
 
+static bool is_another(struct store_node *node)
+{
+    free(store_node_view(node));
+    return node->asked_revision < 50;
+}
+
+/* S6: an etcd that was made anew behind our back: nothing of the former one is believed, and the
+ * volume is asked about the new one. */
+START_TEST(a_store_made_anew_is_noticed)
+{
+    for (int write = 0; write < 50; write++)
+        store_node_put(&a, "/service/t/config", "1");
+    store_node_put(&a, "/service/t/sync", "{\"leader\":\"b\",\"quorum\":0}");
+    run_for(loop, 100);
+    struct view *view = store_node_view(&a);
+    ck_assert(view->store.sync.exists && view->store.config_exists);
+    ck_assert_int_eq(a.asked_revision, view->store.sync.mod_revision);
+    ck_assert_int_gt(a.asked_revision, 50);
+    free(view);
+    etcd_server_kill(&servers, 0);
+    char command[200];
+    (void)snprintf(command, sizeof(command), "%s/m0", servers.dir);
+    const char *argv[] = { "rm", "-rf", command, NULL };
+    tool_run(&servers, argv);
+    etcd_server_start(&servers, 0);
+    store_node_wait(&a, is_another, 10000);
+    view = store_node_view(&a);
+    ck_assert(!view->store.sync.exists && !view->store.config_exists);
+    free(view);
+}
+END_TEST
+
 /* Part 4: a wish counts as made after the loss only if it was written after the key had vanished.
  * */
 START_TEST(a_wish_is_dated)
@@ -218,6 +250,7 @@ int main(void)
     tcase_add_test(one, the_watch_tells);
     tcase_add_test(one, the_watch_survives_a_restart);
     tcase_add_test(one, the_volume_has_the_last_word);
+    tcase_add_test(one, a_store_made_anew_is_noticed);
     tcase_add_test(one, a_wish_is_dated);
     tcase_add_test(one, a_scheduled_wish_waits);
     suite_add_tcase(suite, one);
