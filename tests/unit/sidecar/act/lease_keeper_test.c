@@ -277,24 +277,31 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("lease_keeper");
-    TCase *one = tcase_create("one etcd");
+    TCase *quick = tcase_create("one etcd");
+    tcase_set_timeout(quick, 60);
+    tcase_add_checked_fixture(quick, setup, teardown);
+    tcase_add_test(quick, a_renewal_counts);
+    tcase_add_test(quick, a_renewal_publishes_the_confirmed_position);
+    suite_add_tcase(suite, quick);
+    TCase *one = tcase_create("one etcd, seconds each");
+    tcase_set_tags(one, "slow");
     tcase_set_timeout(one, 60);
     tcase_add_checked_fixture(one, setup, teardown);
-    tcase_add_test(one, a_renewal_counts);
     tcase_add_test(one, a_stopped_etcd_renews_nothing);
     tcase_add_test(one, a_revoked_lease_is_noticed);
     tcase_add_test(one, a_deleted_key_is_noticed);
-    tcase_add_test(one, a_renewal_publishes_the_confirmed_position);
     tcase_add_test(one, a_stalled_process_is_not_renewed);
     tcase_add_test(one, a_suspended_lease_runs_out);
     tcase_add_test(one, a_new_ttl_moves_the_key);
     suite_add_tcase(suite, one);
     TCase *three = tcase_create("three etcds");
+    tcase_set_tags(three, "slow");
     tcase_set_timeout(three, 60);
     tcase_add_checked_fixture(three, setup_three, teardown);
     tcase_add_test(three, a_second_endpoint_takes_over);
     suite_add_tcase(suite, three);
     TCase *slow = tcase_create("an etcd that is too slow");
+    tcase_set_tags(slow, "slow");
     tcase_set_timeout(slow, 60);
     tcase_add_checked_fixture(slow, setup_slow, teardown);
     tcase_add_test(slow, a_ttl_below_the_floor_is_an_error);

@@ -145,15 +145,20 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("publish");
-    TCase *tcase = tcase_create("two nodes");
-    tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, the_member_key_follows_the_lease);
-    tcase_add_test(tcase, a_foreign_value_is_put_right);
-    tcase_add_test(tcase, status_is_the_leaders);
-    tcase_add_test(tcase, events_make_one_ring);
-    tcase_add_test(tcase, events_wait_for_the_store);
-    suite_add_tcase(suite, tcase);
+    TCase *quick = tcase_create("two nodes");
+    tcase_set_timeout(quick, 60);
+    tcase_add_checked_fixture(quick, setup, teardown);
+    tcase_add_test(quick, the_member_key_follows_the_lease);
+    tcase_add_test(quick, a_foreign_value_is_put_right);
+    suite_add_tcase(suite, quick);
+    TCase *slow = tcase_create("two nodes, what takes longer");
+    tcase_set_tags(slow, "slow");
+    tcase_set_timeout(slow, 60);
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_add_test(slow, status_is_the_leaders);
+    tcase_add_test(slow, events_make_one_ring);
+    tcase_add_test(slow, events_wait_for_the_store);
+    suite_add_tcase(suite, slow);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -244,17 +244,23 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("cluster");
-    TCase *one = tcase_create("one etcd");
-    tcase_set_timeout(one, 60);
-    tcase_add_checked_fixture(one, setup, teardown);
-    tcase_add_test(one, the_watch_tells);
-    tcase_add_test(one, the_watch_survives_a_restart);
-    tcase_add_test(one, the_volume_has_the_last_word);
-    tcase_add_test(one, a_store_made_anew_is_noticed);
-    tcase_add_test(one, a_wish_is_dated);
-    tcase_add_test(one, a_scheduled_wish_waits);
-    suite_add_tcase(suite, one);
+    TCase *quick = tcase_create("one etcd");
+    tcase_set_timeout(quick, 60);
+    tcase_add_checked_fixture(quick, setup, teardown);
+    tcase_add_test(quick, the_watch_tells);
+    tcase_add_test(quick, a_wish_is_dated);
+    tcase_add_test(quick, a_scheduled_wish_waits);
+    suite_add_tcase(suite, quick);
+    TCase *slow = tcase_create("one etcd, what takes longer");
+    tcase_set_tags(slow, "slow");
+    tcase_set_timeout(slow, 60);
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_add_test(slow, the_volume_has_the_last_word);
+    tcase_add_test(slow, the_watch_survives_a_restart);
+    tcase_add_test(slow, a_store_made_anew_is_noticed);
+    suite_add_tcase(suite, slow);
     TCase *three = tcase_create("three etcds");
+    tcase_set_tags(three, "slow");
     tcase_set_timeout(three, 90);
     tcase_add_checked_fixture(three, setup_three, teardown);
     tcase_add_test(three, a_silent_endpoint_is_left);
