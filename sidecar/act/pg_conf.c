@@ -30,6 +30,27 @@ void pg_write_files(struct pg_op *op, enum conf_signal signal, bool starting, op
 
 /* ---- write, then reload ---- */
 
+static void when_ended(struct pg_op *op, const struct session_answer *answer)
+{
+    if (answer->code == ERR_OK)
+        op_done(op);
+    else
+        op_fail_with(op, answer->code, answer->err);
+}
+
+/* A replay that waits for a session already does not read the new delay before that one ends: who
+ * is in a transaction then is in its way. */
+static void end_sessions(struct pg_op *op)
+{
+    op_query(op,
+             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+             " WHERE backend_type = 'client backend' AND xact_start IS NOT NULL"
+             " AND pid <> pg_backend_pid() AND EXISTS (SELECT FROM pg_stat_activity AS s"
+             " WHERE s.backend_type = 'startup' AND (s.wait_event LIKE 'RecoveryConflict%'"
+             " OR s.wait_event_type IN ('Lock', 'BufferPin')))",
+             SESSION_ROW, 1, when_ended);
+}
+
 static void after_signal(struct pg_op *op, enum err_code code, const struct err *err)
 {
     if (code != ERR_OK) {
@@ -38,7 +59,10 @@ static void after_signal(struct pg_op *op, enum err_code code, const struct err 
     }
     op->pg->reload_due = false;
     probe_look_at_settings(op->pg->probe);
-    op_done(op);
+    if (op->step.kind == STEP_END_BLOCKERS)
+        end_sessions(op);
+    else
+        op_done(op);
 }
 
 static void after_write(struct pg_op *op, enum err_code code, const struct err *err)
@@ -96,12 +120,37 @@ void pg_follow(struct pg_op *op)
     pg_write_files(op, CONF_SIGNAL_KEEP, false, after_write);
 }
 
+static enum err_code write_soon(struct op_job *job, struct err *err)
+{
+    return conf_write_soon(&job->place, &job->files, err);
+}
+
+/* Everything that was received is replayed: nobody blocks, and the failover need not wait for a file. */
+static void when_compared(struct pg_op *op, const struct session_answer *answer)
+{
+    struct op_job *job;
+    if (answer->code != ERR_OK) {
+        op_fail_with(op, answer->code, answer->err);
+        return;
+    }
+    if (strcmp(PQgetvalue(answer->result, 0, 0), "t") == 0) {
+        op_done(op);
+        return;
+    }
+    op->pg->role.end_blockers = true;
+    op->pg->writing = true;
+    job = op_job_new(op);
+    postgres_render(op->pg, &job->files);
+    op_work(op, job, write_soon, after_write);
+}
+
+/* Design part 6: "sessions that block replay are ended first (max_standby_*_delay = 0 by reload)". It
+ * is undone when the role changes, or by the next reload. */
 void pg_end_blockers(struct pg_op *op)
 {
-    if (!may_write(op))
-        return;
-    op->pg->role.end_blockers = op->pg->role.standby;
-    pg_write_files(op, CONF_SIGNAL_KEEP, false, after_write);
+    if (may_write(op))
+        op_query(op, "SELECT pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()", SESSION_ROW, 1,
+                 when_compared);
 }
 
 void pg_write_conf(struct pg_op *op)

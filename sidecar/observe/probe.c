@@ -15,7 +15,7 @@
 
 enum {
     ROUND_MS = 3000,      /* a round must have ended by then; statement_timeout is less */
-    BUSY_MS = 50,         /* between rounds while something is going on */
+    BUSY_MS = 30,         /* between rounds while something is going on */
     WATCH_MS = 250,       /* … while commits depend on a standby (S5: gone is seen within 1 s) */
     CALM_MS = 1000,
     KNOCK_MS = 50,        /* between attempts while the server does not answer yet */

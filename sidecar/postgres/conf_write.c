@@ -125,6 +125,14 @@ enum err_code conf_write(const struct conf_write *write, struct err *err)
     return code;
 }
 
+enum err_code conf_write_soon(const struct place *place, const struct conf_files *files,
+                              struct err *err)
+{
+    char path[LIMIT_PATH];
+    path_join(path, place->conf_dir, "postgresql.conf");
+    return file_replace_soon(path, files->conf, strlen(files->conf), PRIVATE_FILE, err);
+}
+
 static bool differs(const char *path, const char *content)
 {
     if (content == NULL)

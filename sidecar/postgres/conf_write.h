@@ -18,6 +18,10 @@ struct conf_write {
 /* The password file comes first: primary_conninfo names it. */
 enum err_code conf_write(const struct conf_write *write, struct err *err);
 
+/* Only postgresql.conf of a running server, and not durably: for what a start would not want. */
+enum err_code conf_write_soon(const struct place *place, const struct conf_files *files,
+                              struct err *err);
+
 /* Only the password file and the state directory: what tools need before there is a PGDATA. */
 enum err_code conf_write_pgpass(const struct place *place, const struct conf_files *files,
                                 struct err *err);

@@ -7,6 +7,7 @@
 #include "sidecar/postgres/conf.h"
 #include "sidecar/postgres/place.h"
 #include "sidecar/postgres/postgres.h"
+#include "sidecar/postgres/session.h"
 #include "sidecar/postgres/slots.h"
 #include "sidecar/postgres/tools.h"
 
@@ -49,6 +50,8 @@ struct postgres {
     struct tools *tools;
     struct probe *probe;
     struct slots *slots;
+    struct session *sweeper;  /* drops slots that hold WAL on a standby */
+    struct mono swept_at;
     struct source *stale;     /* tells the owner, from the loop */
     struct look look;
     struct lives lives;
@@ -106,5 +109,8 @@ void look_again(struct postgres *postgres); /* what is known may be wrong now */
 void conf_compare(struct postgres *postgres);
 void conf_adopt_disk(struct postgres *postgres); /* the look has read postgresql.conf */
 void conf_follow_role(struct postgres *postgres); /* the probe has seen whether it is a standby */
+/* postgres_sweep.c */
+void sweep_begin(struct postgres *postgres);
+void sweep_slots(struct postgres *postgres); /* after a round of the probe */
 /* postgres_facts.c */
 void facts_fill(struct postgres *postgres);

@@ -75,8 +75,6 @@ static enum err_code write_all(int fd, const char *path, const char *content, si
             return err_errno(err, errno, "cannot write %s", path);
         at += (size_t)put;
     }
-    if (fsync(fd) != 0)
-        return err_errno(err, errno, "cannot fsync %s", path);
     return ERR_OK;
 }
 
@@ -100,8 +98,15 @@ enum err_code dir_fsync(const char *path, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code write_beside(const char *path, const char *content, size_t len, mode_t mode,
-                                  struct err *err)
+/* What is to be put in place, and how surely. */
+struct content {
+    const char *bytes;
+    size_t len;
+    mode_t mode;
+    bool durable;
+};
+
+static enum err_code write_beside(const char *path, const struct content *content, struct err *err)
 {
     char temporary[LIMIT_PATH + 8];
     snprintf(temporary, sizeof(temporary), "%s.tmp", path);
@@ -109,9 +114,11 @@ static enum err_code write_beside(const char *path, const char *content, size_t 
     auto_close int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_errno(err, errno, "cannot create %s", temporary);
-    if (fchmod(fd, mode) != 0)
+    if (fchmod(fd, content->mode) != 0)
         return err_errno(err, errno, "cannot set the mode of %s", temporary);
-    enum err_code code = write_all(fd, temporary, content, len, err);
+    enum err_code code = write_all(fd, temporary, content->bytes, content->len, err);
+    if (code == ERR_OK && content->durable && fsync(fd) != 0)
+        code = err_errno(err, errno, "cannot fsync %s", temporary);
     if (code != ERR_OK) {
         (void)unlink(temporary);
         return code;
@@ -121,14 +128,27 @@ static enum err_code write_beside(const char *path, const char *content, size_t 
     return ERR_OK;
 }
 
+static enum err_code replace(const char *path, const struct content *content, struct err *err)
+{
+    char parent[LIMIT_PATH];
+    if (has_content(path, content->bytes, content->len, content->mode))
+        return ERR_OK;
+    enum err_code code = write_beside(path, content, err);
+    return code == ERR_OK && content->durable ? dir_fsync(parent_of(path, parent), err) : code;
+}
+
 enum err_code file_replace(const char *path, const char *content, size_t len, mode_t mode,
                            struct err *err)
 {
-    char parent[LIMIT_PATH];
-    if (has_content(path, content, len, mode))
-        return ERR_OK;
-    enum err_code code = write_beside(path, content, len, mode, err);
-    return code == ERR_OK ? dir_fsync(parent_of(path, parent), err) : code;
+    const struct content durable = { content, len, mode, true };
+    return replace(path, &durable, err);
+}
+
+enum err_code file_replace_soon(const char *path, const char *content, size_t len, mode_t mode,
+                                struct err *err)
+{
+    const struct content soon = { content, len, mode, false };
+    return replace(path, &soon, err);
 }
 
 enum err_code file_remove(const char *path, struct err *err)

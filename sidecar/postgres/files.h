@@ -15,6 +15,10 @@ enum err_code file_read(const char *path, struct text *ret_text, struct err *err
 enum err_code file_replace(const char *path, const char *content, size_t len, mode_t mode,
                            struct err *err);
 
+/* The same without waiting for the disk: after a crash of the node either may be there. */
+enum err_code file_replace_soon(const char *path, const char *content, size_t len, mode_t mode,
+                                struct err *err);
+
 /* Missing is fine. */
 enum err_code file_remove(const char *path, struct err *err);
 bool file_exists(const char *path);

@@ -45,6 +45,7 @@ struct postgres *postgres_new(const struct postgres_parts *parts)
     postgres->probe =
         probe_new(parts->loop, parts->config, &postgres->place, on_probed, postgres);
     postgres->slots = slots_new(parts->loop, postgres->place.slots);
+    sweep_begin(postgres);
     if (postgres->usable)
         look_begin(postgres);
     postgres_guard_changed(postgres);
@@ -59,6 +60,7 @@ struct postgres *postgres_free(struct postgres *postgres)
     source_free(postgres->compare);
     probe_free(postgres->probe);
     slots_free(postgres->slots);
+    session_free(postgres->sweeper);
     tools_free(postgres->tools);
     source_free(postgres->stale);
     conf_files_done(&postgres->wanted);
@@ -208,6 +210,7 @@ static void on_probed(void *arg)
         follow_absences(postgres, probe);
     follow_state(postgres);
     conf_follow_role(postgres);
+    sweep_slots(postgres);
     postgres_changed(postgres);
 }
 

@@ -223,14 +223,19 @@ enum err_code pg_node_step(struct pg_node *node, const struct step *step)
     return ended ? node->code : ERR_TIMEOUT;
 }
 
-const char *pg_node_sql(const struct pg_node *node, const char *sql, char *buffer, size_t size)
+PGconn *pg_node_connect(const struct pg_node *node)
 {
     char conninfo[256];
     snprintf(conninfo, sizeof(conninfo),
              "host=127.0.0.1 port=%d user=postgres password='super\\'se\\\\cret' dbname=postgres"
              " connect_timeout=3 application_name=test",
              node->port);
-    PGconn *conn = PQconnectdb(conninfo);
+    return PQconnectdb(conninfo);
+}
+
+const char *pg_node_sql(const struct pg_node *node, const char *sql, char *buffer, size_t size)
+{
+    PGconn *conn = pg_node_connect(node);
     PGresult *result = PQexec(conn, sql);
     bool value = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0;
     snprintf(buffer, size, "%s", value ? PQgetvalue(result, 0, 0) : "");

@@ -1,6 +1,7 @@
 #pragma once
 /* A node's Postgres half for tests: the real guard in a process of its own, a real PostgreSQL, and
  * struct postgres with its steps over them. PostgreSQL refuses root: pg_node_become_postgres first. */
+#include <libpq-fe.h>
 #include <stdbool.h>
 
 #include "loop/loop.h"
@@ -52,5 +53,7 @@ enum err_code pg_node_step(struct pg_node *node, const struct step *step);
 typedef bool pg_until_fn(struct pg_node *node, void *arg);
 bool pg_node_wait(struct pg_node *node, pg_until_fn *until, void *arg, int ms);
 
+/* A blocking connection as superuser; the caller finishes it. */
+PGconn *pg_node_connect(const struct pg_node *node);
 /* One value from this node's server, by a blocking connection; "" on failure. */
 const char *pg_node_sql(const struct pg_node *node, const char *sql, char *buffer, size_t size);

@@ -94,6 +94,21 @@ static bool was_acknowledged(struct pg_node *node, void *arg)
     return guard_client_status(node->guard)->has_deadline;
 }
 
+static bool has_no_slots(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    return postgres_facts(node->postgres)->n_slots == 0;
+}
+
+/* The position of a standby whose replay is blocked is what it has received. */
+static bool has_received(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    return node->view.pg.position > a.view.pg.position;
+}
+
 static void await(struct pg_node *node, pg_until_fn *until, void *arg, const char *what)
 {
     bool met = pg_node_wait(node, until, arg, PATIENCE_MS);
@@ -167,28 +182,57 @@ static void grow(void)
                      "1");
 }
 
+/* Part 6: a reader on the standby blocks the replay; the promotion does not wait for it. */
+static PGconn *block_replay(void)
+{
+    char value[128];
+    struct step remote = { .kind = STEP_SET_SSN, .ssn = SSN_EMPTY };
+    PGconn *reader = pg_node_connect(&b);
+    PQclear(PQexec(reader, "BEGIN ISOLATION LEVEL REPEATABLE READ"));
+    PQclear(PQexec(reader, "SELECT * FROM t"));
+    run_step(&a, remote); /* nobody waits for the standby now */
+    pg_node_sql(&a, "DELETE FROM t; INSERT INTO t VALUES (1)", value, sizeof(value));
+    pg_node_sql(&a, "VACUUM FREEZE t", value, sizeof(value));
+    pg_node_sql(&a, "INSERT INTO t VALUES (2)", value, sizeof(value));
+    return reader;
+}
+
+static bool is_blocked(struct pg_node *node, void *arg)
+{
+    char value[128];
+    (void)arg;
+    pg_node_sql(node,
+                "SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup'", value,
+                sizeof(value));
+    return text_starts_with(value, "RecoveryConflict");
+}
+
 /* "checkpoint; fast stop; the standby has the shutdown record; promote" (part 6). */
 static void switch_over(void)
 {
     char value[128];
+    PGconn *reader = block_replay();
+    await(&b, is_blocked, NULL, "the reader blocks the replay");
     do_step(&a, STEP_CHECKPOINT);
     do_step(&a, STEP_STOP_FAST);
     do_step(&a, STEP_KILL_TREE);
     await(&a, is_down, NULL, "down");
     ck_assert(a.view.pg.clean_stop);
     ck_assert(a.view.pg.was_primary);
-    look(&b);
-    ck_assert_uint_gt(b.view.pg.position, a.view.pg.position);
+    await(&b, has_received, NULL, "shutdown record");
     do_step(&b, STEP_END_BLOCKERS);
     do_step(&b, STEP_PROMOTE);
+    struct mono began = clock_mono();
     await(&b, is_primary, NULL, "promoted");
+    ck_assert_int_lt(mono_diff(clock_mono(), began), 5000);
+    PQfinish(reader);
     ck_assert_int_eq(b.view.pg.timeline.tli, 2);
     ck_assert_int_eq(b.view.pg.timeline.n, 1);
     do_step(&b, STEP_WRITE_CONF);
     do_step(&b, STEP_RELOAD);
     do_step(&b, STEP_CHECKPOINT);
     do_step(&b, STEP_SLOTS);
-    ck_assert_str_eq(pg_node_sql(&b, "SELECT i FROM t", value, sizeof(value)), "1");
+    ck_assert_str_eq(pg_node_sql(&b, "SELECT count(*) FROM t", value, sizeof(value)), "2");
     ck_assert_str_eq(pg_node_sql(&b, "SHOW primary_conninfo", value, sizeof(value)), "");
 }
 
@@ -200,6 +244,7 @@ static void old_primary_returns(void)
     await(&a, is_streaming, NULL, "old primary streams");
     ck_assert_int_eq(a.view.pg.ssn_disk, SSN_EMPTY); /* S2: a standby's SSN is empty */
     ck_assert_int_eq(a.view.pg.timeline.tli, 2);
+    await(&a, has_no_slots, NULL, "slots of the former primary are gone");
 }
 
 static void diverge_and_rewind(void)
