@@ -28,8 +28,8 @@ struct lease_move {
     struct store_txn *txn; /* renewal pauses meanwhile */
     int64_t lease_id;      /* where to; 0: nowhere. Kept while the key may still move there */
     int64_t ttl_ms;
-    struct mono granted;   /* when its grant was sent */
-    int64_t refused_ms;    /* etcd does not grant this one */
+    struct mono granted; /* when its grant was sent */
+    int64_t refused_ms;  /* etcd does not grant this one */
 };
 
 struct lease_keeper {
