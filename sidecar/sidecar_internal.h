@@ -8,7 +8,7 @@
 #include "sidecar/act/lease_keeper.h"
 #include "sidecar/act/publish.h"
 #include "sidecar/act/runner.h"
-#include "sidecar/act/steps_postgres.h"
+#include "sidecar/postgres/steps_postgres.h"
 #include "sidecar/act/steps_store.h"
 #include "sidecar/api/control_local.h"
 #include "sidecar/api/control_store.h"

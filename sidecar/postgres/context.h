@@ -1,9 +1,9 @@
 #pragma once
-/* struct postgres as its own sources and act/steps_postgres see it. Nobody else includes this. */
+/* struct postgres as its own sources and the steps see it. Nobody else includes this. */
 #include "settings/parameters.h"
-#include "sidecar/observe/controldata.h"
-#include "sidecar/observe/datadir.h"
-#include "sidecar/observe/probe.h"
+#include "sidecar/postgres/controldata.h"
+#include "sidecar/postgres/datadir.h"
+#include "sidecar/postgres/probe.h"
 #include "sidecar/postgres/conf.h"
 #include "sidecar/postgres/place.h"
 #include "sidecar/postgres/postgres.h"

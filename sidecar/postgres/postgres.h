@@ -1,7 +1,7 @@
 #pragma once
-/* Everything about the local Postgres behind one entry: what is known of it (observe/probe,
+/* Everything about the local Postgres behind one entry: what is known of it (probe,
  * controldata, datadir), its files (conf) and its tools. It asks and remembers, decides nothing, and
- * changes nothing: that is done by act/steps_postgres, which is built on it.
+ * changes nothing: that is done by the steps (steps_postgres.h), which are built on it.
  *
  * Nothing here waits: queries run on the loop, files are touched in the thread pool, tools run
  * through the guard (the image of the sidecar has no PostgreSQL). */
@@ -13,7 +13,7 @@
 #include "settings/settings.h"
 #include "sidecar/core/view.h"
 #include "sidecar/guard/guard_client.h"
-#include "sidecar/observe/facts.h"
+#include "sidecar/postgres/facts.h"
 
 struct postgres;
 

@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "loop/loop.h"
 #include "sidecar/core/view.h"
-#include "sidecar/observe/facts.h"
+#include "sidecar/postgres/facts.h"
 
 struct slots;
 

@@ -7,7 +7,7 @@
 #include "loop/loop.h"
 #include "settings/config.h"
 #include "settings/settings.h"
-#include "sidecar/act/steps_postgres.h"
+#include "sidecar/postgres/steps_postgres.h"
 #include "sidecar/guard/guard_client.h"
 #include "sidecar/postgres/postgres.h"
 

@@ -8,7 +8,7 @@
 #include "base/clean.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "sidecar/act/pg_op.h"
+#include "sidecar/postgres/op.h"
 
 enum { POLL_MS = 10, RETRY_MS = 50, MAX_ENV = 200 };
 

@@ -7,7 +7,7 @@
 #include "loop/loop.h"
 #include "settings/config.h"
 #include "sidecar/core/view.h"
-#include "sidecar/observe/facts.h"
+#include "sidecar/postgres/facts.h"
 #include "sidecar/postgres/place.h"
 
 struct probe;

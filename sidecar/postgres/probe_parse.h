@@ -3,7 +3,7 @@
 #include <libpq-fe.h>
 
 #include "base/err.h"
-#include "sidecar/observe/probe.h"
+#include "sidecar/postgres/probe.h"
 
 extern const char *const probe_hello_sql;
 extern const char *const probe_main_sql;

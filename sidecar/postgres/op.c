@@ -1,4 +1,4 @@
-#include "sidecar/act/pg_op.h"
+#include "sidecar/postgres/op.h"
 
 #include <assert.h>
 #include <signal.h>

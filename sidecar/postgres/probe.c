@@ -1,6 +1,6 @@
 /* One round:  hello (new connection) -> main -> pending (when asked) -> identify (standby)
  *             -> history (new timeline) -> taken over.  Any failure ends the round. */
-#include "sidecar/observe/probe.h"
+#include "sidecar/postgres/probe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "sidecar/observe/datadir.h"
-#include "sidecar/observe/probe_parse.h"
+#include "sidecar/postgres/datadir.h"
+#include "sidecar/postgres/probe_parse.h"
 #include "sidecar/postgres/session.h"
 
 enum {

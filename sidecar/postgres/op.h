@@ -1,9 +1,9 @@
 #pragma once
 /* One operation of steps_postgres under way, and what operations are made of: work in the thread
  * pool, a tool, a request to the guard, a query, a pause. At most one of each kind runs at a time;
- * freeing the operation drops them. Private to act/steps_postgres and act/pg_*.c. */
+ * freeing the operation drops them. Private to the step_*.c. */
 #include "sidecar/act/step.h"
-#include "sidecar/act/steps_postgres.h"
+#include "sidecar/postgres/steps_postgres.h"
 #include "sidecar/postgres/conf_write.h"
 #include "sidecar/postgres/context.h"
 #include "sidecar/postgres/session.h"
@@ -119,5 +119,5 @@ op_fn pg_follow, pg_end_blockers, pg_set_ssn, pg_write_conf, pg_reload;
 op_fn pg_promote, pg_checkpoint, pg_probe_free, pg_probe_waits, pg_read_flush;
 op_fn pg_slots;
 
-/* pg_conf.c: writes the files for postgres->role; on failure the role goes back to op->former. */
+/* step_conf.c: writes the files for postgres->role; on failure the role goes back to op->former. */
 void pg_write_files(struct pg_op *op, enum conf_signal signal, bool starting, op_after_fn *after);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "sidecar/act/pg_op.h"
+#include "sidecar/postgres/op.h"
 
 /* ---- writing ---- */
 

@@ -5,7 +5,7 @@
 
 #include "base/clean.h"
 #include "base/text.h"
-#include "sidecar/act/pg_op.h"
+#include "sidecar/postgres/op.h"
 
 enum { PROBE_POLL_MS = 10 };
 

@@ -1,4 +1,4 @@
-#include "sidecar/observe/datadir.h"
+#include "sidecar/postgres/datadir.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "sidecar/observe/controldata.h"
+#include "sidecar/postgres/controldata.h"
 
 #include <assert.h>
 #include <stdio.h>

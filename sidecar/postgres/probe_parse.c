@@ -1,4 +1,4 @@
-#include "sidecar/observe/probe_parse.h"
+#include "sidecar/postgres/probe_parse.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "sidecar/act/pg_options.h"
+#include "sidecar/postgres/options.h"
 
 #include <stdarg.h>
 #include <stdint.h>

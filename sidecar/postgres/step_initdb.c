@@ -6,8 +6,8 @@
 #include "base/clean.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "sidecar/act/pg_op.h"
-#include "sidecar/act/pg_options.h"
+#include "sidecar/postgres/op.h"
+#include "sidecar/postgres/options.h"
 #include "sidecar/postgres/files.h"
 #include "sidecar/postgres/fresh.h"
 

@@ -4,8 +4,8 @@
 
 #include "base/clean.h"
 #include "base/text.h"
-#include "sidecar/act/pg_op.h"
-#include "sidecar/act/pg_options.h"
+#include "sidecar/postgres/op.h"
+#include "sidecar/postgres/options.h"
 
 /* The password leaves us only as its SCRAM verifier: it is in no statement and in no log. */
 static char *verifier(const struct pg_op *op, const struct config_login *login)

@@ -4,8 +4,8 @@
 #include "base/clean.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "sidecar/act/pg_op.h"
-#include "sidecar/act/pg_options.h"
+#include "sidecar/postgres/op.h"
+#include "sidecar/postgres/options.h"
 #include "sidecar/postgres/files.h"
 
 /* After this it changes the directory, and what it leaves when it fails cannot be started. */

@@ -1,5 +1,5 @@
 /* The steps against real PostgreSQL and real guards: two nodes, from nothing to a promotion. */
-#include "sidecar/act/steps_postgres.h"
+#include "sidecar/postgres/steps_postgres.h"
 
 #include <check.h>
 #include <stdio.h>
