@@ -41,7 +41,7 @@ static const char *const pg_states[] = {
 static const char *const ssn_kinds[] = {
     [SSN_EMPTY] = "empty", [SSN_NOBODY] = "nobody", [SSN_NAMES] = "names", [SSN_FOREIGN] = "foreign"
 };
-#define STATE_WORD(name, text) [MEMBER_##name] = text,
+#define STATE_WORD(name, text) [MEMBER_##name] = (text),
 static const char *const member_states[] = { MEMBER_STATES(STATE_WORD)[MEMBER_STATE_UNKNOWN] =
                                                  "unknown" };
 static const char *const member_roles[] = { [MEMBER_ROLE_UNINITIALIZED] = "uninitialized",
@@ -243,12 +243,9 @@ static const struct field orders_fields[] = {
 };
 
 static const struct field memory_fields[] = {
-    AT(struct memory, FIELD_BOOL, rewind_failed),
-    AT(struct memory, FIELD_BOOL, rewind_checked),
-    AT(struct memory, FIELD_BOOL, was_promoted),
-    AT(struct memory, FIELD_MONO, grow_failed_at),
-    AT(struct memory, FIELD_MONO, abstain_until),
-    END,
+    AT(struct memory, FIELD_BOOL, rewind_failed), AT(struct memory, FIELD_BOOL, rewind_checked),
+    AT(struct memory, FIELD_BOOL, was_promoted),  AT(struct memory, FIELD_MONO, grow_failed_at),
+    AT(struct memory, FIELD_MONO, abstain_until), END,
 };
 
 const struct field view_fields[] = {

@@ -8,7 +8,7 @@
 #include "sidecar/api/routes.h"
 #include "json/json.h"
 
-#define API_ORDER_NAME(name, text) [API_##name] = text,
+#define API_ORDER_NAME(name, text) [API_##name] = (text),
 static const char *const order_names[] = { API_ORDERS(API_ORDER_NAME) };
 _Static_assert(sizeof(order_names) / sizeof(order_names[0]) == API_ORDER_MAX, "every order");
 
