@@ -1,0 +1,168 @@
+/* A running standby. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "../../support/view_stub.h"
+
+/* The key is ours, Postgres is a standby: a promotion was cut short (S4). */
+static void half_promoted(struct view *view)
+{
+    view_of_leader(view);
+    view->pg.in_recovery = true;
+    view->pg.n_walsenders = 0;
+}
+
+/* S4: "after it, only this node may lead": the promotion is gone on with. */
+START_TEST(goes_on_promoting)
+{
+    struct view view;
+    half_promoted(&view);
+    DECIDES(&view, "promote", ACT_PROMOTE);
+    view.pg.state = PG_STARTING;
+    DECIDES(&view, "starting", ACT_WAIT);
+}
+END_TEST
+
+/* S1, S7: whoever lacks what was acknowledged gives the key back. */
+START_TEST(not_fit_to_lead)
+{
+    struct view view;
+    half_promoted(&view);
+    view.store.confirmed_exists = true;
+    view.store.confirmed = (struct timeline){ .tli = 1 };
+    view.store.confirmed_lsn = VIEW_LSN + 1;
+    struct decision decision = DECIDES(&view, "not-fit-to-lead", ACT_RELEASE);
+    SAYS(decision, "lacks WAL that the cluster has confirmed");
+    half_promoted(&view);
+    view.store.sync.leader[0] = 'b';
+    view.store.sync.standbys = view_names("c", NULL);
+    decision = DECIDES(&view, "not-fit-to-lead", ACT_RELEASE);
+    SAYS(decision, "/sync does not name this member");
+}
+END_TEST
+
+/* A key that is ours by name only is not ours (L7): nothing is promoted, nothing raced for. */
+START_TEST(key_of_a_former_process)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.store.leader[0] = 'a';
+    DECIDES(&view, "idle", ACT_WAIT);
+}
+END_TEST
+
+/* The race begins only when nobody leads. */
+START_TEST(races)
+{
+    struct view view;
+    view_of_leaderless(&view);
+    DECIDES(&view, "race", ACT_TAKE);
+    view_of_standby(&view);
+    DECIDES(&view, "idle", ACT_WAIT);
+}
+END_TEST
+
+static void diverged(struct view *view)
+{
+    view_of_standby(view);
+    view_edit_peer(view, "b")->member.timeline = 2;
+    view->store.confirmed = (struct timeline){ .tli = 2, .n = 1, .entries = { { 1, VIEW_LSN - 1 } } };
+    view->store.sync.standbys.n = 0;
+}
+
+/* Part 6: by content of the histories. */
+START_TEST(rewinds_what_diverged)
+{
+    struct view view;
+    diverged(&view);
+    struct decision decision = DECIDES(&view, "rewind-running", ACT_REWIND);
+    ck_assert_str_eq(decision.peer, "b");
+    view.store.confirmed.entries[0].switch_at = VIEW_LSN;
+    DECIDES(&view, "idle", ACT_WAIT);
+}
+END_TEST
+
+/* A history of unknown content: first streaming is tried, then it is looked at. */
+START_TEST(looks_when_streaming_is_refused)
+{
+    struct view view;
+    diverged(&view);
+    view.store.confirmed_exists = false;
+    DECIDES(&view, "idle", ACT_WAIT);
+    view.pg.follow_stuck = true;
+    struct decision decision = DECIDES(&view, "rewind-running", ACT_REWIND);
+    SAYS(decision, "may have diverged");
+    view.memory.rewind_checked = true;
+    DECIDES(&view, "idle", ACT_WAIT);
+}
+END_TEST
+
+/* Part 6: "new leader appears: change primary_conninfo by reload, no restart". */
+START_TEST(follows)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.pg.upstream[0] = 'c';
+    struct decision decision = DECIDES(&view, "follow", ACT_FOLLOW);
+    ck_assert_str_eq(decision.peer, "b");
+    view.store.n_peers = 0;
+    decision = DECIDES(&view, "follow", ACT_WAIT);
+    SAYS(decision, "its member key is not there yet");
+}
+END_TEST
+
+START_TEST(restarts)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.orders.restart = true;
+    struct decision decision = DECIDES(&view, "restart", ACT_RESTART);
+    ck_assert_str_eq(decision.peer, "b");
+    view_of_leader(&view);
+    view.orders.restart = true;
+    decision = DECIDES(&view, "restart", ACT_RESTART);
+    ck_assert_str_eq(decision.peer, "");
+    view_of_stopped(&view);
+    view.orders.restart = true;
+    DECIDES(&view, "start-standby", ACT_START_STANDBY);
+    view_of_stopped(&view);
+    view.pg.dir = DATA_DIR_VALID;
+    view.guard.tree_alive = true; /* the probe has not seen it yet */
+    view.orders.restart = true;
+    DECIDES(&view, "idle", ACT_WAIT);
+}
+END_TEST
+
+START_TEST(reloads)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.pg.pending_reload = true;
+    struct decision decision = DECIDES(&view, "reload", ACT_RELOAD);
+    SAYS(decision, "settings have changed");
+    view.orders.reload = true;
+    decision = DECIDES(&view, "reload", ACT_RELOAD);
+    SAYS(decision, "a person");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("core/rules_standby");
+    TCase *tests = tcase_create("standby");
+    tcase_add_test(tests, goes_on_promoting);
+    tcase_add_test(tests, not_fit_to_lead);
+    tcase_add_test(tests, key_of_a_former_process);
+    tcase_add_test(tests, races);
+    tcase_add_test(tests, rewinds_what_diverged);
+    tcase_add_test(tests, looks_when_streaming_is_refused);
+    tcase_add_test(tests, follows);
+    tcase_add_test(tests, restarts);
+    tcase_add_test(tests, reloads);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
