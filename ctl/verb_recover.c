@@ -77,7 +77,8 @@ static bool give_order(struct ctl *ctl, const struct recover_word *chosen)
 {
     auto_free char *url = ctl_url(chosen->api_url, "/pgvigil/etcd/recover");
     auto_text struct text body = text_new(LIMIT_LOG_LINE);
-    text_addf(&body, "{\"member\": \"%s\"}", chosen->name);
+    text_addf(&body, "{\"member\": \"%s\", \"force\": %s}", chosen->name,
+              ctl->args.force ? "true" : "false");
     struct ctl_answer answer = ctl_rest(ctl, "POST", url, text_str(&body), ORDER_TIMEOUT_MS);
     bool good = answer.code == ERR_OK && (answer.status == 200 || answer.status == 202);
     if (good)
