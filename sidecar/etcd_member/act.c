@@ -10,7 +10,7 @@ enum {
     OPERATION_MS = 5000,
     DEFRAG_MS = 60000,
     MOVE_MS = 3000,
-    RETRY_MS = 300,
+    RETRY_MS = 400,
     RETRY_REFUSED_MS = 1000,
     CAUGHT_UP = 200, /* entries of the log that an heir may lack (part 3) */
 };
@@ -27,11 +27,14 @@ static void finish(struct membership *membership, const struct etcd_outcome *out
     struct operation *operation = &membership->operation;
     const char *what = member_action_name(operation->action);
     struct mono now = loop_now(membership->spec.loop);
-    operation->call = etcd_call_free(operation->call);
+    /* Whatever list is known is of before. */
+    membership->list.call = etcd_call_free(membership->list.call);
     membership->list.wanted = true;
+    membership->list.is_quorum = false;
     if (outcome->code == ERR_OK) {
         log_info("etcd-member: %s -> done", what);
         operation->failed = MEMBER_WAIT;
+        membership->last_act[0] = '\0';
     } else {
         /* The same refusal again and again is no news. */
         bool news = operation->failed != operation->action;
@@ -46,6 +49,7 @@ static void finish(struct membership *membership, const struct etcd_outcome *out
         operation->pause_until = mono_add(now, refused ? RETRY_REFUSED_MS : RETRY_MS);
     }
     operation->action = MEMBER_WAIT;
+    operation->call = etcd_call_free(operation->call); /* the error's text goes with it */
     membership_soon(membership);
 }
 
@@ -271,7 +275,7 @@ static struct etcd_call *act_remote(struct membership *membership)
     membership->defragged_at = view->now;
     how = (struct etcd_how){ DEFRAG_MS, endpoint_of(membership, decision->target) };
     for (size_t at = 0; at < view->n; at++) /* its size is of before */
-        membership->peers[at].status_at = MONO_NEVER;
+        membership->peers[at].status_at = membership->peers[at].status_asked = MONO_NEVER;
     return etcd_defragment(etcd, how, on_plain, membership);
 }
 

@@ -23,15 +23,15 @@ enum {
     TREE_MS = 5000,          /* until what a lost guard left is killed */
     PROBE_MS = 3000,
     PROBE_AGAIN_MS = 1000,
+    PROBE_SOON_MS = 50, /* the guard has not reaped the last one yet */
     PAUSE_MS = 200,          /* after an end of etcd; doubles up to … */
     PAUSE_MAX_MS = 10000,
     STEADY_MS = 10000,       /* so long it must have answered until its failures are forgotten */
     PLACES_MAX = 16,
 };
 
-/* Options for more than one learner; etcd 3.5 knows none. */
-static const char *const learner_options[] = { "--max-learners", "--experimental-max-learners" };
-enum { LEARNER_OPTIONS = 2 };
+/* From 3.6 on etcd has an option for more than one learner at a time. */
+static const char learners_option[] = "--max-learners";
 
 /* Starting a guard of our own, in the pool. */
 struct spawn_job {
@@ -50,6 +50,7 @@ struct etcd_child {
     struct guard_client *guard;
     struct source *look; /* own guard: is it there? probe: again */
     bool own;
+    bool was_connected;
     struct mono away_since;
     struct source *work;
     struct spawn_job *job;
@@ -57,8 +58,9 @@ struct etcd_child {
     size_t n_places;
     char places[PLACES_MAX][LIMIT_PATH]; /* where etcd may lie */
     size_t place;
-    size_t option; /* of learner_options, being asked for */
     bool probing;
+    char version[LIMIT_NAME]; /* "3.5.16" */
+    struct text output;
     bool known;
     struct source *probe_again;
 
@@ -173,7 +175,9 @@ static void add_place(struct etcd_child *child, const char *dir, size_t len, con
         if (strcmp(child->places[at], place) == 0)
             return;
     }
-    child->n_places += need > 0 && need < LIMIT_PATH ? 1 : 0;
+    /* A guard of our own sees what we see. */
+    bool there = !child->own || access(place, X_OK) == 0;
+    child->n_places += need > 0 && need < LIMIT_PATH && there ? 1 : 0;
 }
 
 /* In its guard's container the search path may be another one: the usual places are tried as well. */
@@ -198,8 +202,7 @@ static void find_places(struct etcd_child *child)
 
 static void probe_next_place(struct etcd_child *child)
 {
-    child->option = 0;
-    if (++child->place < child->n_places) {
+    if (child->n_places > 0 && ++child->place < child->n_places) {
         probe(child);
         return;
     }
@@ -210,22 +213,39 @@ static void probe_next_place(struct etcd_child *child)
     source_arm_in(child->probe_again, PROBE_AGAIN_MS);
 }
 
+static void read_version(struct etcd_child *child)
+{
+    static const char before[] = "etcd Version: ";
+    const char *at = strstr(text_str(&child->output), before);
+    size_t len = at == NULL ? 0 : strcspn(at + sizeof(before) - 1, " \r\n");
+    if (at != NULL && len < sizeof(child->version)) {
+        memcpy(child->version, at + sizeof(before) - 1, len);
+        child->version[len] = '\0';
+    }
+}
+
+static void probe_output(void *arg, const char *bytes, size_t len)
+{
+    struct etcd_child *child = arg;
+    text_add_bytes(&child->output, bytes, len);
+}
+
 static void probe_done(void *arg, enum err_code code, int wait_status)
 {
     struct etcd_child *child = arg;
     child->probing = false;
     if (code == ERR_SYSTEM || code == ERR_INVALID) {
         probe_next_place(child);
-    } else if (code != ERR_OK || !WIFEXITED(wait_status)) {
+    } else if (code != ERR_OK || !WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0) {
         log_debug("etcd-member: asking etcd for its version: %s", err_code_name(code));
-        source_arm_in(child->probe_again, PROBE_AGAIN_MS);
-    } else if (WEXITSTATUS(wait_status) != 0 && child->option < LEARNER_OPTIONS) {
-        child->option++;
-        probe(child);
+        source_arm_in(child->probe_again,
+                      code == ERR_REFUSED ? PROBE_SOON_MS : PROBE_AGAIN_MS);
     } else {
+        read_version(child);
         child->known = true;
         child->trouble[0] = '\0';
-        log_info("etcd-member: %s takes %d learners at a time", child->places[child->place],
+        log_info("etcd-member: %s is of version %s, %d learners at a time",
+                 child->places[child->place], child->version,
                  (int)etcd_child_max_learners(child));
     }
     tell(child);
@@ -235,18 +255,21 @@ static void probe(struct etcd_child *child)
 {
     if (child->known || child->probing || !guard_client_status(child->guard)->connected)
         return;
-    char option[LIMIT_NAME] = "--version";
-    if (child->option < LEARNER_OPTIONS)
-        (void)snprintf(option, sizeof(option), "%s=2", learner_options[child->option]);
-    const char *const argv[] = { child->places[child->place], option, "--version", NULL };
+    if (child->n_places == 0) {
+        probe_next_place(child);
+        return;
+    }
+    const char *const argv[] = { child->places[child->place], "--version", NULL };
     const char *env[ETCD_ENV_MAX + 1];
     (void)etcd_env(environ, env);
     child->probing = true;
+    text_clear(&child->output);
     guard_run(child->guard, &(struct guard_run){
                                 .argv = argv,
                                 .env = env,
                                 .cwd = "/",
                                 .deadline = mono_add(clock_mono(), PROBE_MS),
+                                .output = probe_output,
                                 .done = probe_done,
                                 .arg = child,
                             });
@@ -259,7 +282,13 @@ static void on_probe_again(void *arg)
 
 size_t etcd_child_max_learners(const struct etcd_child *child)
 {
-    return child->known && child->option < LEARNER_OPTIONS ? 2 : 1;
+    long major = 0;
+    long minor = 0;
+    char *end = NULL;
+    major = strtol(child->version, &end, 10);
+    if (*end == '.')
+        minor = strtol(end + 1, NULL, 10);
+    return major > 3 || (major == 3 && minor >= 6) ? 2 : 1;
 }
 
 /* --- what the guard says --- */
@@ -289,6 +318,9 @@ static void guard_says(void *arg)
 {
     struct etcd_child *child = arg;
     const struct guard_status *status = guard_client_status(child->guard);
+    if (status->connected || child->was_connected)
+        child->away_since = loop_now(child->spec.loop);
+    child->was_connected = status->connected;
     if (status->connected) {
         bool alive = status->child != GUARD_CHILD_NONE;
         if (alive != child->was_alive)
@@ -310,6 +342,7 @@ void etcd_child_fill(const struct etcd_child *child, struct member_guard *ret_gu
     const struct guard_status *status = guard_client_status(child->guard);
     *ret_guard = (struct member_guard){
         .connected = status->connected,
+        .away_ms = mono_diff(loop_now(child->spec.loop), child->away_since),
         .alive = status->child != GUARD_CHILD_NONE || child->starting,
         .running = status->child == GUARD_CHILD_RUNNING || child->starting,
         .program_known = child->known,
@@ -375,8 +408,7 @@ void etcd_child_start(struct etcd_child *child, enum etcd_begin begin, const cha
         .ttl_ms = child->spec.ttl_ms,
         .token = token,
         .initial_cluster = initial_cluster,
-        .learners_option =
-            child->option < LEARNER_OPTIONS ? learner_options[child->option] : NULL,
+        .learners_option = etcd_child_max_learners(child) > 1 ? learners_option : NULL,
     };
     struct etcd_argv argv;
     const char *env[ETCD_ENV_MAX + 1];
@@ -423,6 +455,7 @@ struct etcd_child *etcd_child_new(const struct etcd_child_spec *spec)
     child->away_since = loop_now(spec->loop);
     child->look = loop_timer(spec->loop, look, child);
     child->probe_again = loop_timer(spec->loop, on_probe_again, child);
+    child->output = text_new(LIMIT_LOG_LINE);
     find_places(child);
     if (child->own) {
         (void)snprintf(own, sizeof(own), "%.900s/etcd-guard.sock", spec->config->state_dir);
@@ -442,6 +475,7 @@ struct etcd_child *etcd_child_free(struct etcd_child *child)
     source_free(child->look);
     source_free(child->probe_again);
     guard_client_free(child->guard);
+    text_done(&child->output);
     free(child);
     return NULL;
 }

@@ -51,6 +51,7 @@ static void on_recover(void *arg, const struct api_order *order, struct api_pend
     struct etcd_member *member = arg;
     auto_text struct text body = text_new(LIMIT_LOG_LINE * 4);
     const struct membership_recover recover = {
+        .member = json_string_value(json_object_get(order->body, "member")),
         .only_check = json_is_true(json_object_get(order->body, "check")),
         .force = json_is_true(json_object_get(order->body, "force")),
     };

@@ -60,6 +60,7 @@ struct member_listed {
 
 struct member_guard {
     bool connected;
+    int64_t away_ms; /* since it was connected, or we began */
     bool alive;   /* something of etcd's tree runs */
     bool running; /* etcd itself does */
     bool program_known; /* where etcd lies and which options it takes */
@@ -105,6 +106,7 @@ struct member_view {
     size_t max_learners;
     uint64_t tried_id; /* the entry under which we tried to join last; 0: never */
     enum member_order order;
+    bool generation_due; /* we became the only member: the mark must tell */
     /* part 3 */
     bool we_lead_postgres; /* under a fresh lease */
     bool may_move;         /* no move in the last MEMBER_MOVE_MS */

@@ -31,7 +31,7 @@ bool member_rule_remember(const struct member_view *view, struct member_decision
                            (unsigned long long)view->me.cluster_id,
                            (unsigned long long)us->cluster_id);
     if (view->marks_complete && us->cluster_id == view->me.cluster_id &&
-        us->member_id == view->me.id)
+        us->member_id == view->me.id && !view->generation_due)
         return false;
     return member_say(decision, MEMBER_REMEMBER, "member %llx of cluster %llx",
                       (unsigned long long)view->me.id, (unsigned long long)view->me.cluster_id);

@@ -4,6 +4,8 @@
 
 #include "sidecar/etcd_member/member_rules.h"
 
+enum { GUARD_AWAY_MS = 3000 };
+
 bool member_rule_stopping(const struct member_view *view, struct member_decision *decision)
 {
     return view->stopping && member_say(decision, MEMBER_WAIT, "the node stops");
@@ -13,6 +15,8 @@ bool member_rule_guard_away(const struct member_view *view, struct member_decisi
 {
     if (view->guard.connected)
         return false;
+    if (view->guard.away_ms < GUARD_AWAY_MS && view->guard.trouble[0] == '\0')
+        return member_say(decision, MEMBER_WAIT, "connecting to etcd's guard");
     return member_warn(decision, "etcd's guard does not answer%s%s",
                        view->guard.trouble[0] != '\0' ? ": " : "", view->guard.trouble);
 }
@@ -24,18 +28,22 @@ bool member_rule_disk(const struct member_view *view, struct member_decision *de
     return !view->disk_known && member_say(decision, MEMBER_WAIT, "looking at the disk");
 }
 
-/* E4: a person has said that the others are lost for good. The order was checked when it came. */
+/* E4: a person has said that the others are lost for good; or, where they have a quorum of their own,
+ * that what we have does not count. The order was checked when it came. */
 bool member_rule_recover(const struct member_view *view, struct member_decision *decision)
 {
+    const struct member_word *us = &member_us(view)->word;
     if (view->order != MEMBER_ORDER_RECOVER)
         return false;
     if (view->guard.alive && view->guard.running)
         return member_say(decision, MEMBER_END, "a person ordered a new quorum");
     if (view->guard.alive)
         return member_say(decision, MEMBER_WAIT, "a person ordered a new quorum; etcd is ending");
-    if (member_us(view)->word.data)
+    if (us->data && view->list.fresh)
+        return member_say(decision, MEMBER_SET_ASIDE, "a person ordered to join the others anew");
+    if (us->data)
         return member_say(decision, MEMBER_FORCE, "a person ordered a new quorum from our data");
-    if (member_us(view)->word.mark)
+    if (us->mark)
         return member_say(decision, MEMBER_FORGET, "a person ordered to forget the former cluster");
     return member_say(decision, MEMBER_FOUND, "a person ordered a new quorum without data");
 }
@@ -138,7 +146,7 @@ bool member_rule_join(const struct member_view *view, struct member_decision *de
                                                  "anew",
                           (long long)member_us(view)->word.tries);
     if (must_enter(view))
-        return member_say(decision, MEMBER_ENTER, "added as member %llx, what we were is past",
+        return member_say(decision, MEMBER_ENTER, "added as member %llx",
                           (unsigned long long)entry->id);
     return member_say(decision, MEMBER_JOIN, "added as member %llx",
                       (unsigned long long)entry->id);

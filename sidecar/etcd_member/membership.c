@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 enum {
-    QUICK_MS = 100, /* between cycles while something is going on */
+    QUICK_MS = 120, /* between cycles while something is going on */
     WAITING_MS = 1000, /* while waiting for others or a person */
     CALM_MS = 2000,
     HURRY_MS = 30000, /* so long after the last change things may still be moving */
@@ -52,6 +52,10 @@ static void show(struct membership *membership)
     struct etcd_member_status *shown = &membership->shown;
     bool voter = view->peers[view->self].word.voter;
     const char *trouble = decision->trouble ? decision->reason : "";
+    if (voter != shown->voter)
+        log_info("etcd-member: this member %s", voter ? "is a voter" : "has no vote now");
+    if (!decision->trouble && voter)
+        membership->last_trouble[0] = '\0'; /* when it comes back it is news again */
     bool news = voter != shown->voter || decision->trouble != (shown->trouble != NULL) ||
                 view->me.no_space != shown->no_space ||
                 strcmp(trouble, membership->trouble) != 0;
@@ -76,22 +80,31 @@ const struct etcd_member_status *membership_status(const struct membership *memb
 
 /* --- the cycle --- */
 
+static bool is_news(char *last, const char *words)
+{
+    if (strcmp(last, words) == 0)
+        return false;
+    (void)text_copy(last, LIMIT_REASON, words);
+    return true;
+}
+
+/* Actions and troubles are news once; an action again after one that succeeded (act.c). */
 static void note_decision(struct membership *membership)
 {
     const struct member_decision *decision = &membership->decision;
+    bool acts = decision->action != MEMBER_WAIT;
     bool same_rule = membership->last_rule == decision->rule;
-    if (decision->action != MEMBER_WAIT || !same_rule)
+    membership->last_rule = decision->rule;
+    if (acts || !same_rule)
         membership->hurry_until = mono_add(membership->view.now, HURRY_MS);
-    if (same_rule && strcmp(membership->last_reason, decision->reason) == 0)
-        return;
-    bool countdown = same_rule && decision->action == MEMBER_WAIT;
-    if (decision->trouble && !countdown)
-        log_warn("etcd-member: %s: %s", decision->rule, decision->reason);
-    else if (!countdown)
+    if (acts && is_news(membership->last_act, decision->reason))
         log_info("etcd-member: %s: %s -> %s", decision->rule, decision->reason,
                  member_action_name(decision->action));
-    membership->last_rule = decision->rule;
-    (void)text_copy(membership->last_reason, sizeof(membership->last_reason), decision->reason);
+    if (!decision->trouble)
+        return;
+    /* A number in the words that counts on is no news. */
+    if (is_news(membership->last_trouble, decision->reason) && !same_rule)
+        log_warn("etcd-member: %s: %s", decision->rule, decision->reason);
 }
 
 /* Not yet what it shall be, or somebody else is not. */
@@ -108,6 +121,28 @@ static bool is_unsettled(const struct membership *membership)
     return view->list.n < view->n || !view->list.fresh;
 }
 
+/* The order to join the others instead has been carried out: nothing of the former cluster is here. */
+static void end_recovery(struct membership *membership)
+{
+    struct member_view *view = &membership->view;
+    const struct member_word *us = &view->peers[view->self].word;
+    if (!membership->recovery.wanted || !view->list.fresh || view->guard.alive ||
+        !view->disk_known || us->data || us->mark)
+        return;
+    membership->recovery.wanted = false;
+    view->order = MEMBER_ORDER_NONE;
+}
+
+static int64_t pace(const struct membership *membership)
+{
+    bool hurry = mono_before(membership->view.now, membership->hurry_until);
+    if (act_busy(membership))
+        return QUICK_MS;
+    if (!is_unsettled(membership))
+        return CALM_MS;
+    return hurry ? QUICK_MS : WAITING_MS;
+}
+
 static void cycle(void *arg)
 {
     struct membership *membership = arg;
@@ -115,14 +150,14 @@ static void cycle(void *arg)
     if (etcd_child_stop_requested(membership->child))
         membership->stopping = true;
     observe_fill(membership, &membership->view);
+    end_recovery(membership);
     membership->decision = member_decide(&membership->view);
     note_decision(membership);
     act_begin(membership);
-    bool unsettled = is_unsettled(membership);
-    bool hurry = unsettled && mono_before(membership->view.now, membership->hurry_until);
-    observe_ask(membership, hurry || act_busy(membership));
+    membership->pace_ms = pace(membership);
+    observe_ask(membership, membership->pace_ms);
     show(membership);
-    source_arm_in(membership->timer, hurry ? QUICK_MS : unsettled ? WAITING_MS : CALM_MS);
+    source_arm_in(membership->timer, membership->pace_ms);
 }
 
 /* --- stopping --- */
@@ -171,6 +206,7 @@ struct membership *membership_new(const struct etcd_member_spec *spec)
     membership->soon = loop_defer(spec->loop, cycle, membership);
     membership->timer = loop_timer(spec->loop, cycle, membership);
     membership->hurry_until = mono_add(loop_now(spec->loop), HURRY_MS);
+    membership->pace_ms = QUICK_MS;
     membership->moved_at = MONO_NEVER;
     membership->compacted_at = MONO_NEVER;
     membership->defragged_at = MONO_NEVER;

@@ -15,8 +15,9 @@ bool membership_stop(struct membership *membership);
 
 /* E4, a person's order; docs/recover-quorum.md has the forms. Checks, and carries it out only when
  * `only_check` is not set. `force`: also against the word of others that have data. Returns the HTTP
- * status; the body is JSON. */
+ * status; the body is a sentence, or the facts as JSON for only_check. */
 struct membership_recover {
+    const char *member; /* must be this one; NULL: not said */
     bool only_check;
     bool force;
 };

@@ -24,6 +24,7 @@ struct peer_watch {
     struct mono heard; /* MONO_NEVER: never */
     struct member_word word;
     struct etcd_call *status;
+    struct mono status_asked;
     struct mono status_at; /* answered well; MONO_NEVER: never */
     uint64_t id;           /* as the answer says */
     int64_t db_bytes;
@@ -58,6 +59,7 @@ struct membership {
     struct source *timer;
     struct source *soon;
     struct mono hurry_until;
+    int64_t pace_ms; /* of the cycle, and of the questions */
     uint64_t child_changes;
     struct mono scanned;
     bool scan_wanted;
@@ -103,7 +105,8 @@ struct membership {
 
     struct member_view view;
     struct member_decision decision;
-    char last_reason[LIMIT_REASON];
+    char last_act[LIMIT_REASON];
+    char last_trouble[LIMIT_REASON];
     const char *last_rule;
 
     /* What etcd_member_status shows: never freed, so that a borrower sees the newest. */
@@ -118,7 +121,8 @@ void membership_soon(void *arg);
 /* observe.c */
 void observe_init(struct membership *membership);
 void observe_done(struct membership *membership);
-void observe_ask(struct membership *membership, bool hurry);
+/* Asks what is due when the cycle runs every `pace_ms`. */
+void observe_ask(struct membership *membership, int64_t pace_ms);
 void observe_fill(struct membership *membership, struct member_view *view);
 bool observe_somebody_asks(const struct membership *membership);
 

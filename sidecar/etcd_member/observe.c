@@ -7,8 +7,8 @@
 #include "sidecar/etcd_member/membership_internal.h"
 
 enum {
-    ASK_MS = 1000,        /* how long one question may take */
-    QUICK_MS = 150,       /* between questions while something is going on */
+    ASK_MS = 1000, /* how long one question may take */
+    SOON_MS = 30,  /* what is known to have changed is asked for so soon */
     STATUS_CALM_MS = 5000,
     LIST_CALM_MS = 15000,
     PEER_CALM_MS = 2000,
@@ -16,8 +16,14 @@ enum {
     SIZES_MS = 60000,     /* of the others' databases */
     SIZES_QUICK_MS = 2000,
     SCAN_MS = 2000,
-    LIST_FRESH_MS = 3000, /* while something is going on */
+    LIST_FRESH_MS = 3000, /* beyond the time until the next one is due */
 };
+
+/* Between questions; `pace_ms` is short while something is going on. */
+static int64_t at_most(int64_t calm_ms, int64_t pace_ms)
+{
+    return pace_ms < calm_ms ? pace_ms : calm_ms;
+}
 
 static bool is_due(struct mono last, struct mono now, int64_t every_ms)
 {
@@ -35,7 +41,6 @@ static void on_status(void *arg, const struct etcd_status_result *result)
 {
     struct membership *membership = arg;
     struct mono now = now_of(membership);
-    membership->status.call = etcd_call_free(membership->status.call);
     if (result->outcome.code == ERR_OK) {
         bool was_leaderless = membership->status.is.leader == 0;
         if (membership->status.is.leader != result->leader ||
@@ -51,10 +56,11 @@ static void on_status(void *arg, const struct etcd_status_result *result)
         membership->status.answered = MONO_NEVER;
         membership->status.silent_since = now;
     }
+    membership->status.call = etcd_call_free(membership->status.call);
     membership_soon(membership);
 }
 
-static void ask_status(struct membership *membership, bool hurry)
+static void ask_status(struct membership *membership, int64_t pace_ms)
 {
     struct mono now = now_of(membership);
     if (!membership->view.guard.running) {
@@ -63,7 +69,7 @@ static void ask_status(struct membership *membership, bool hurry)
         return;
     }
     if (membership->status.call != NULL ||
-        !is_due(membership->status.asked, now, hurry ? QUICK_MS : STATUS_CALM_MS))
+        !is_due(membership->status.asked, now, at_most(STATUS_CALM_MS, pace_ms)))
         return;
     membership->status.asked = now;
     membership->status.call = etcd_status(
@@ -74,7 +80,6 @@ static void ask_status(struct membership *membership, bool hurry)
 static void on_list(void *arg, const struct etcd_members_result *result)
 {
     struct membership *membership = arg;
-    membership->list.call = etcd_call_free(membership->list.call);
     if (result->outcome.code == ERR_OK) {
         membership->list.known = true;
         membership->list.is_quorum = membership->list.linearizable;
@@ -86,17 +91,17 @@ static void on_list(void *arg, const struct etcd_members_result *result)
         membership->list.is_quorum = false;
         log_debug("etcd-member: no list of members: %s", result->outcome.error);
     }
+    membership->list.call = etcd_call_free(membership->list.call);
     membership_soon(membership);
 }
 
 /* Linearizable: a quorum says it. Ourselves where we can; who has no member yet asks any other. */
-static void ask_list(struct membership *membership, bool hurry)
+static void ask_list(struct membership *membership, int64_t pace_ms)
 {
     struct mono now = now_of(membership);
     bool ours = membership->status.answered.ms != INT64_MAX && !membership->status.is.learner;
-    bool due = membership->list.wanted || is_due(membership->list.asked, now,
-                                                 hurry ? QUICK_MS : LIST_CALM_MS);
-    if (membership->list.call != NULL || !due || !is_due(membership->list.asked, now, QUICK_MS))
+    int64_t every_ms = membership->list.wanted ? SOON_MS : at_most(LIST_CALM_MS, pace_ms);
+    if (membership->list.call != NULL || !is_due(membership->list.asked, now, every_ms))
         return;
     membership->list.asked = now;
     membership->list.wanted = false;
@@ -114,7 +119,6 @@ static void on_word(void *arg, const struct http_result *result)
     struct membership *membership = peer->owner;
     const char *name = membership->view.peers[peer->index].name;
     struct err err;
-    peer->call = http_call_free(peer->call);
     struct member_word word;
     if (result->code != ERR_OK) {
         log_debug("etcd-member: %s's sidecar: %s", name, result->error);
@@ -124,13 +128,14 @@ static void on_word(void *arg, const struct http_result *result)
         peer->heard = peer->asked;
         peer->word = word;
     }
+    peer->call = http_call_free(peer->call); /* the body goes with it */
     membership_soon(membership);
 }
 
-static void ask_word(struct membership *membership, struct peer_watch *peer, bool hurry)
+static void ask_word(struct membership *membership, struct peer_watch *peer, int64_t pace_ms)
 {
     struct mono now = now_of(membership);
-    if (peer->call != NULL || !is_due(peer->asked, now, hurry ? QUICK_MS : PEER_CALM_MS))
+    if (peer->call != NULL || !is_due(peer->asked, now, at_most(PEER_CALM_MS, pace_ms)))
         return;
     peer->asked = now;
     peer->call = http_start(membership->spec.http,
@@ -143,7 +148,6 @@ static void ask_word(struct membership *membership, struct peer_watch *peer, boo
 static void on_size(void *arg, const struct etcd_status_result *result)
 {
     struct peer_watch *peer = arg;
-    peer->status = etcd_call_free(peer->status);
     if (result->outcome.code == ERR_OK) {
         peer->status_at = now_of(peer->owner);
         peer->id = result->outcome.header.member_id;
@@ -152,6 +156,7 @@ static void on_size(void *arg, const struct etcd_status_result *result)
     } else {
         peer->status_at = MONO_NEVER;
     }
+    peer->status = etcd_call_free(peer->status);
     membership_soon(peer->owner);
 }
 
@@ -166,11 +171,9 @@ static void ask_sizes(struct membership *membership, struct peer_watch *peer)
 {
     struct mono now = now_of(membership);
     int64_t every_ms = membership->shown.no_space ? SIZES_QUICK_MS : SIZES_MS;
-    if (!leads(membership) || peer->status != NULL || !is_due(peer->status_at, now, every_ms))
+    if (!leads(membership) || peer->status != NULL || !is_due(peer->status_asked, now, every_ms))
         return;
-    if (peer->status_at.ms == INT64_MAX && !is_due(membership->status.asked, now, QUICK_MS) &&
-        !membership->shown.no_space)
-        return;
+    peer->status_asked = now;
     peer->status = etcd_status(membership->spec.etcd, (struct etcd_how){ ASK_MS, peer->endpoint },
                                on_size, peer);
 }
@@ -222,16 +225,16 @@ static void on_metrics(void *arg, const struct http_result *result)
     struct membership *membership = arg;
     struct heard_sample samples[LIMIT_MEMBERS];
     struct mono asked = membership->heard.asked;
-    membership->heard.call = http_call_free(membership->heard.call);
-    if (result->code != ERR_OK || result->status != 200) {
-        /* Without word of etcd nothing is known of whom it hears. */
-        membership->heard.n = 0;
-        return;
-    }
-    size_t n = heard_parse(result->body, samples, LIMIT_MEMBERS);
+    size_t n = 0;
+    if (result->code == ERR_OK && result->status == 200)
+        n = heard_parse(result->body, samples, LIMIT_MEMBERS);
+    else
+        membership->heard.n = 0; /* without word of etcd nothing is known of whom it hears */
     for (size_t at = 0; at < n; at++)
         note_sample(&membership->heard, &samples[at], asked);
-    note_unheard(membership, asked);
+    if (result->code == ERR_OK && result->status == 200)
+        note_unheard(membership, asked);
+    membership->heard.call = http_call_free(membership->heard.call);
     membership_soon(membership);
 }
 
@@ -277,15 +280,15 @@ static void ask_disk(struct membership *membership)
     member_disk_run(membership->disk, MEMBER_DISK_SCAN, NULL);
 }
 
-void observe_ask(struct membership *membership, bool hurry)
+void observe_ask(struct membership *membership, int64_t pace_ms)
 {
     ask_disk(membership);
-    ask_status(membership, hurry);
-    ask_list(membership, hurry);
+    ask_status(membership, pace_ms);
+    ask_list(membership, pace_ms);
     for (size_t at = 0; at < membership->view.n; at++) {
         if (at == membership->view.self)
             continue;
-        ask_word(membership, &membership->peers[at], hurry);
+        ask_word(membership, &membership->peers[at], pace_ms);
         ask_sizes(membership, &membership->peers[at]);
     }
     ask_heard(membership);
@@ -297,10 +300,9 @@ static void fill_list(const struct membership *membership, struct member_view *v
 {
     struct member_list *list = &view->list;
     int64_t age_ms = mono_diff(view->now, membership->list.sent);
-    bool hurry = mono_before(view->now, membership->hurry_until);
     *list = (struct member_list){ .cluster_id = membership->list.cluster_id };
     list->fresh = membership->list.known && membership->list.is_quorum &&
-                  age_ms < (hurry ? LIST_FRESH_MS : LIST_CALM_MS + LIST_FRESH_MS);
+                  age_ms < at_most(LIST_CALM_MS, membership->pace_ms) + LIST_FRESH_MS;
     list->n = membership->list.known ? membership->list.n : 0;
     for (size_t at = 0; at < list->n; at++) {
         const struct etcd_member *from = &membership->list.members[at];
@@ -398,6 +400,7 @@ void observe_fill(struct membership *membership, struct member_view *view)
     view->max_learners = etcd_child_max_learners(membership->child);
     view->tried_id = membership->tried_id;
     view->order = membership->recovery.wanted ? MEMBER_ORDER_RECOVER : MEMBER_ORDER_NONE;
+    view->generation_due = membership->recovery.forced;
     view->we_lead_postgres = membership->postgres_leader_here;
     view->quota_bytes = ETCD_QUOTA_BYTES;
     view->may_move = is_due(membership->moved_at, view->now, MEMBER_MOVE_MS);
@@ -416,6 +419,7 @@ static void init_peer(struct membership *membership, size_t at)
                                   .index = at,
                                   .asked = MONO_NEVER,
                                   .heard = MONO_NEVER,
+                                  .status_asked = MONO_NEVER,
                                   .status_at = MONO_NEVER };
     watch->endpoint = etcd_endpoint_find(membership->spec.etcd, member->client_url);
     (void)snprintf(watch->url, sizeof(watch->url), "%s/pgvigil/etcd", member->api_url);
