@@ -259,7 +259,9 @@ class Cluster:
             "name": node.name,
             "restapi": {"listen": "0.0.0.0:8008", "connect_address": f"{node.ip}:8008",
                         "authentication": {"username": "admin", "password": "demo-rest"}},
-            "bootstrap": {"dcs": {"ttl": self.ttl, **self.dcs}},
+            "bootstrap": {"dcs": {"ttl": self.ttl, "synchronous_mode": True, **self.dcs,
+                                  "postgresql": {"use_pg_rewind": True, "use_slots": True,
+                                                 "parameters": {"max_connections": 60}}}},
             "pgvigil": {
                 "state_dir": f"{DATA}/pgvigil" if not node.witness else f"{DATA}/etcd/pgvigil",
                 "etcd": {
@@ -284,7 +286,7 @@ class Cluster:
                 "pg_hba": ["local all all scram-sha-256",
                            "host all all 0.0.0.0/0 scram-sha-256",
                            "host replication all 0.0.0.0/0 scram-sha-256"],
-                "parameters": {"max_connections": 60, "shared_buffers": "64MB", "max_wal_size": "512MB",
+                "parameters": {"shared_buffers": "64MB", "max_wal_size": "512MB",
                                "unix_socket_directories": "/tmp"},
             }
             config["pgvigil"]["state_dir"] = f"{DATA}/pg/pgvigil"
@@ -372,8 +374,13 @@ class Cluster:
         return wait_for("a synchronous standby in /sync", look, timeout)
 
     def voters_started(self):
-        members = json.loads(self.etcd("member", "list", "-w", "json"))["members"]
-        return [m["name"] for m in members if not m.get("isLearner") and m.get("clientURLs")]
+        """Names of the nodes whose own sidecar says that their etcd member is a started voter."""
+        def votes(node):
+            try:
+                return node.rest("/pgvigil/etcd", timeout=1)[1].get("voter")
+            except (OSError, AttributeError):
+                return False
+        return [n.name for n in self.voters if votes(n)]
 
     def wait_healthy(self, timeout=120):
         """A primary, its sync standbys, three voters."""

@@ -111,7 +111,8 @@ static bool wait_for_sync_to_drop_us(const struct view *view, struct decision *d
 
 bool rule_clone(const struct view *view, struct decision *decision)
 {
-    if (!empty(view) || !leader_is_primary(view) || view->policy.pause)
+    if (!empty(view) || !leader_is_primary(view) || view->policy.pause ||
+        !view->store.config_exists) /* written last by the bootstrap: roles are there */
         return false;
     if (wait_for_sync_to_drop_us(view, decision))
         return true;

@@ -15,6 +15,7 @@ def witness_lost(context, ttl):
     cluster.witness.kill()
     wait_for("some seconds of writes", lambda: writer.last_ack() > began + 2 * ttl, 3 * ttl + 20, 0.2)
     gap = writer.gap(began - 1)
+    wait_for("the witness is gone", lambda: len(cluster.voters_started()) == 2, 10)
     cluster.witness.recreate(empty=True)
     wait_for("three voters again", lambda: len(cluster.voters_started()) == 3, 90, 0.5)
     context.settle()
@@ -45,6 +46,7 @@ def volume_lost(context, folders, of_primary):
     for folder in folders:
         victim.wipe(folder)
     writer.wait_writes(30)
+    wait_for("the node is gone", lambda: len(cluster.voters_started()) == 2, 10)
     victim.start()
     wait_for("three voters again", lambda: len(cluster.voters_started()) == 3, 90, 0.5)
     cluster.wait_sync(120, standby=victim)

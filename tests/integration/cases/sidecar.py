@@ -10,7 +10,7 @@ from lab.cluster import PASSWORDS, Timeout, wait_for
 
 from . import case, now, within
 
-SIDECAR = r"pgvigil-sidecar /etc|pgvigil-sidecar --witness"
+SIDECAR = r"^\S*pgvigil-sidecar "   # not its supervisor, which has the same words behind --
 
 
 @case("sidecar-restarted", short=True)
@@ -23,7 +23,7 @@ def sidecar_restarted(context):
     failed = writer.lost_answers
     timeline = primary.sql("select timeline_id from pg_control_checkpoint()")
     began = now()
-    assert primary.signal(r"pgvigil-sidecar /etc", signal.SIGKILL) >= 1
+    assert primary.signal(SIDECAR, signal.SIGKILL) >= 1
     wait_for("the restarted sidecar leads", lambda: primary.rest("/primary")[0] == 200, 15)
     # longer than the ttl: the adopted lease is renewed
     wait_for("two ttl passed", lambda: now() - began > 2 * cluster.ttl, 3 * cluster.ttl, 0.2)
@@ -102,13 +102,13 @@ def no_overlap(context, hurt, ttl, bound, mend=lambda node: None):
 
 def freeze_supervisor_and_kill(node):
     """For good: the supervisor cannot restart it."""
-    for pid in node.pids(r"pgvigil-guard --supervise"):
+    for pid in node.pids(r"^\S*pgvigil-guard --supervise"):
         os.kill(pid, signal.SIGSTOP)
-    node.signal(r"pgvigil-sidecar /etc", signal.SIGKILL)
+    node.signal(SIDECAR, signal.SIGKILL)
 
 
 def thaw_supervisor(node):
-    for pid in node.pids(r"pgvigil-guard --supervise"):
+    for pid in node.pids(r"^\S*pgvigil-guard --supervise"):
         os.kill(pid, signal.SIGCONT)
 
 
@@ -121,15 +121,15 @@ def sidecar_killed(context):
 @case("sidecar-stopped", short=True)
 def sidecar_stopped(context):
     """Sidecar SIGSTOPped: the same; SIGCONT later: it finds itself deposed and follows."""
-    return no_overlap(context, lambda n: n.signal(r"pgvigil-sidecar /etc", signal.SIGSTOP), 3, 3 + 1,
-                      lambda n: n.signal(r"pgvigil-sidecar /etc", signal.SIGCONT))
+    return no_overlap(context, lambda n: n.signal(SIDECAR, signal.SIGSTOP), 3, 3 + 1,
+                      lambda n: n.signal(SIDECAR, signal.SIGCONT))
 
 
 @case("sidecar-stopped-ttl10")
 def sidecar_stopped_10(context):
     """The same at ttl 10."""
-    return no_overlap(context, lambda n: n.signal(r"pgvigil-sidecar /etc", signal.SIGSTOP), 10, 10 + 1,
-                      lambda n: n.signal(r"pgvigil-sidecar /etc", signal.SIGCONT))
+    return no_overlap(context, lambda n: n.signal(SIDECAR, signal.SIGSTOP), 10, 10 + 1,
+                      lambda n: n.signal(SIDECAR, signal.SIGCONT))
 
 
 @case("orphan-backends", short=True)
