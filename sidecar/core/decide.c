@@ -109,7 +109,7 @@ static const struct {
     [ACT_SYNC_GROW] = { 1, 2 },
     [ACT_SYNC_SHRINK] = { 2, 2 },
     [ACT_SYNC_OFF] = { 2, 2 },
-    [ACT_BOOTSTRAP] = { 1, 3 },
+    [ACT_BOOTSTRAP] = { 1, 5 },
     [ACT_CLONE] = { 1, 3 },
     [ACT_RECLONE] = { 1, 3 },
     [ACT_REWIND] = { 1, 3 },
@@ -123,7 +123,7 @@ static const struct {
     [ACT_LEAVE] = { 4, 7 },
     [ACT_STOPPED] = { 4, 7 },
     [ACT_RELEASE] = { 3, 7 },
-    [ACT_ABANDON] = { 8, 8 },
+    [ACT_ABANDON] = { 5, 8 }, /* the watch may show our key before the reply to our own TAKE */
     [ACT_DEMOTE] = { 8, 8 },
     [ACT_FENCE] = { 9, 9 },
 };

@@ -274,6 +274,7 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         add(&plan, STEP_ADOPT_KEY, QUICK_MS);
         break;
     case ACT_ABANDON:
+        add(&plan, STEP_KILL_TREE, KILL_MS); /* as for a release */
         add(&plan, STEP_REVOKE_LEASE, QUICK_MS);
         break;
     case ACT_BOOTSTRAP:
@@ -292,6 +293,8 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         plan_start_primary(&plan, view);
         break;
     case ACT_RELEASE:
+        /* G1: the guard's word about everything that was asked of it before, a start included. */
+        add(&plan, STEP_KILL_TREE, KILL_MS);
         add_named(&plan, STEP_RELEASE_KEY, QUICK_MS, decision->peer);
         break;
     case ACT_TAKE:

@@ -63,12 +63,17 @@ bool rule_demote_before_expiry(const struct view *view, struct decision *decisio
                (int)left_ms);
 }
 
-/* Our lease bars everybody else from a key that is not there. */
+/* Our lease bars everybody else: from a key that is not there, or by a key that we do not hold (etcd
+ * was set back). */
 static bool bars_the_key(const struct view *view)
 {
     const struct store_view *store = &view->store;
-    return view->lease.id != 0 && !store->leader_exists && store->holder.exists &&
-           !store->holder.released && store->holder.lease_id == view->lease.id;
+    if (view->lease.id == 0)
+        return false;
+    if (store->leader_exists)
+        return store->leader_lease == view->lease.id;
+    return store->holder.exists && !store->holder.released &&
+           store->holder.lease_id == view->lease.id;
 }
 
 /* L7: "A holder whose key vanished gives that lease up as soon as its Postgres is down." A standby

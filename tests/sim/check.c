@@ -115,7 +115,7 @@ void check_sync(struct sim *sim)
 
 static void check_lost(struct sim *sim, int node)
 {
-    for (int b = 0; counts(sim) && b < sim->n_branches; b++)
+    for (int b = 0; counts(sim) && !sim->pg[node].lost && b < sim->n_branches; b++)
         if (!has(sim, node, b, sim->branch[b].acked))
             check_broken(sim, "lost", "%s accepts writes and lacks acknowledged %llu of timeline %u",
                          node_name(node), (unsigned long long)sim->branch[b].acked,
@@ -151,9 +151,16 @@ void check_writable(struct sim *sim, int node)
 void check_promoting(struct sim *sim, int node)
 {
     const struct kv *kv = store_now(sim);
-    if (sim->sync_on && (!kv->sync.exists || kv->sync.leader != node || kv->sync.standbys != 0))
+    if (sim->sync_on && !sim->tainted && (!kv->sync.exists || kv->sync.leader != node || kv->sync.standbys != 0))
         check_broken(sim, "S4", "%s promotes while /sync is not {leader: %s, no standbys}",
                      node_name(node), node_name(node));
+}
+
+/* S2: "a member clones only while /sync does not name it". */
+void check_replaced(struct sim *sim, int node)
+{
+    if (named(store_now(sim)) >> node & 1)
+        check_broken(sim, "S2", "the data of %s are replaced while /sync names it", node_name(node));
 }
 
 /* The person who asked for this failover gave up what the new leader lacks. */
@@ -219,7 +226,7 @@ static void check_healed(struct sim *sim)
         check_broken(sim, "liveness", "no primary accepts writes %lld s after healing",
                      (long long)(since / 1000000));
     if (since > MS(3 * sim->ttl_ms) + SECONDS(55) && sim->sync_on &&
-        store_now(sim)->sync.standbys == 0)
+        !store_now(sim)->config.sync_off && store_now(sim)->sync.standbys == 0)
         check_broken(sim, "liveness", "no synchronous standby %lld s after healing",
                      (long long)(since / 1000000));
 }

@@ -89,6 +89,19 @@ bool fault_disk_lost(struct sim *sim, struct fault *fault)
     return true;
 }
 
+/* Somebody restores yesterday's snapshot of the volume: whole, and older. */
+bool fault_disk_set_back(struct sim *sim, struct fault *fault)
+{
+    struct pg *pg = &sim->pg[fault->target];
+    lsn_t back = (lsn_t)rng_range(&sim->rng, 1, 60) * RECORD;
+    if (pg->branch < 0 || pg->flush < sim->branch[pg->branch].fork + back + RECORD ||
+        pg->min_recovery > pg->flush - back || !node_goes(sim, fault->target))
+        return false;
+    pg->flush -= back;
+    pg->control = pg->flush;
+    return true;
+}
+
 bool fault_disk_bad(struct sim *sim, struct fault *fault)
 {
     struct pg *pg = &sim->pg[fault->target];
@@ -176,6 +189,36 @@ bool fault_pause(struct sim *sim, struct fault *fault)
     txn.flag = true;
     person_writes(sim, &txn);
     return true;
+}
+
+bool fault_sync_off(struct sim *sim, struct fault *fault)
+{
+    (void)fault;
+    if (!store_now(sim)->config.exists || !sim->sync_on)
+        return false;
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    txn.candidate = 1;
+    txn.flag = store_now(sim)->config.pause;
+    person_writes(sim, &txn);
+    sim->tainted = true; /* what is acknowledged now may be lost */
+    return true;
+}
+
+static void on_sync_on(struct sim *sim, const struct event *event)
+{
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    if (!store_now(sim)->config.sync_off)
+        return;
+    txn.flag = store_now(sim)->config.pause;
+    person_writes(sim, &txn);
+    sim_at(sim, MS(300), event);
+}
+
+void fault_sync_on(struct sim *sim, const struct fault *fault)
+{
+    (void)fault;
+    struct event event = { .fn = on_sync_on, .host = HOST_NONE };
+    sim_at(sim, 0, &event);
 }
 
 /* Until it is written. */

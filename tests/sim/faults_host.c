@@ -15,7 +15,7 @@ static void etcd_down(struct sim *sim, int host)
 static void on_etcd_up(struct sim *sim, const struct event *event)
 {
     int host = (int)event->arg[0];
-    if (!sim->host[host].alive)
+    if (!sim->host[host].alive || sim->store.restoring)
         return;
     for (int m = 0; m < ETCD_MEMBERS; m++) {
         struct raft_member *member = &sim->store.member[m];
@@ -194,6 +194,78 @@ void fault_etcd_goes_on(struct sim *sim, const struct fault *fault)
         etcd_up(sim, store_host(m));
 }
 
+/* A person restores a snapshot: everybody is stopped for longer than any lease, then the keys are those
+ * of a while ago, the leases begin anew. */
+static void on_restored(struct sim *sim, const struct event *event)
+{
+    struct store *store = &sim->store;
+    int64_t to = store->rev - event->arg[0];
+    const struct kv *kv = to < 2 ? NULL : store_at(sim, to);
+    if (kv == NULL || !kv->config.exists || kv->config.pause || kv->config.sync_off)
+        to = store->rev;
+    store->restoring = false;
+    store->cluster_id++;
+    for (int i = 0; i < HISTORY_MAX; i++)
+        if (store->history[i].rev > to)
+            store->history[i].rev = 0;
+    store->rev = to;
+    for (int i = 0; i < store->n_live; i++)
+        store->lease[store->live[i]].gone_rev = to;
+    store->n_live = 0;
+    store->n_pending = 0;
+    for (int64_t id = 1; id <= store->n_leases; id++) {
+        bool lives = store->lease[id].granted_rev <= to;
+        store->lease[id].gone_rev = lives ? 0 : 1;
+        if (lives)
+            store->live[store->n_live++] = (int)id;
+    }
+    for (int m = 0; m < ETCD_MEMBERS; m++) {
+        store->member[m].rev = to;
+        store->member[m].log = store->log;
+        store->member[m].learner = false;
+        etcd_up(sim, store_host(m));
+    }
+    /* Clients notice another cluster id: what they had is void. */
+    for (int i = 0; i < sim->n; i++)
+        sim->node[i].cache_void = true;
+    sim->forgiven_mod = -1;
+    say_line(sim, -1, "etcd: restored at revision %lld", (long long)to);
+}
+
+bool fault_store_restored(struct sim *sim, struct fault *fault)
+{
+    if (sim->now_us < SECONDS(40) || sim->restored)
+        return false;
+    sim->restored = true;
+    sim->store.restoring = true;
+    (void)fault_etcd_stopped(sim, fault);
+    struct event event = { .fn = on_restored,
+                           .host = HOST_NONE,
+                           .arg = { rng_range(&sim->rng, 1, 200) } };
+    sim_at(sim, MS(sim->ttl_ms) + SECONDS(3), &event);
+    return true;
+}
+
+/* A person accepts the store, and what it does not know of. */
+static void on_accepted(struct sim *sim, const struct event *event)
+{
+    (void)event;
+    sim->tainted = true;
+    for (int i = 0; i < sim->n; i++) {
+        sim->node[i].store_known = sim->store.cluster_id;
+        sim->node[i].highest_sync_mod = 0;
+        sim->node[i].accept_restored = true;
+        node_wake(sim, i);
+    }
+}
+
+void fault_store_accepted(struct sim *sim, const struct fault *fault)
+{
+    (void)fault;
+    struct event event = { .fn = on_accepted, .host = HOST_NONE };
+    sim_at(sim, MS(sim->ttl_ms) + SECONDS(6), &event);
+}
+
 /* ---- guards ----------------------------------------------------------------------------- */
 
 static void on_guard_back(struct sim *sim, const struct event *event)
@@ -209,6 +281,20 @@ static void on_guard_back(struct sim *sim, const struct event *event)
     memset(&sim->guard[i], 0, sizeof(sim->guard[i]));
     sim->guard[i].alive = true;
     guard_connect(sim, i);
+}
+
+bool fault_guard_starved(struct sim *sim, struct fault *fault)
+{
+    if (!sim->guard[fault->target].alive || sim->host[fault->target].frozen[PROC_GUARD])
+        return false;
+    sim_freeze(sim, fault->target, PROC_GUARD, true);
+    return true;
+}
+
+void fault_guard_runs(struct sim *sim, const struct fault *fault)
+{
+    if (!sim->host[fault->target].frozen[PROC_POSTGRES])
+        sim_freeze(sim, fault->target, PROC_GUARD, false);
 }
 
 /* A guard that is the sidecar's own: the postmaster dies with it, its backends do not. */

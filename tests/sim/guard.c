@@ -9,13 +9,14 @@ static int64_t true_us_until(const struct sim *sim, int host, struct mono at)
     return local_ms <= 0 ? 0 : MS(local_ms) - MS(local_ms) * sim->host[host].ppm / 1000000 + 1;
 }
 
-static void on_status(struct sim *sim, const struct event *event)
+/* The last word is the present one. */
+void guard_heard(struct sim *sim, int i)
 {
-    struct node *node = &sim->node[event->host];
-    const struct guard *guard = &sim->guard[event->host];
+    struct node *node = &sim->node[i];
+    const struct guard *guard = &sim->guard[i];
     if (!node->alive || !node->guard_connected)
         return;
-    const struct pg *pg = &sim->pg[event->host];
+    const struct pg *pg = &sim->pg[i];
     bool gone = sim->mutation == MUT_GONE_EARLY ? !pg->postmaster : !pg_tree_alive(pg);
     node->guard_seen = (struct guard_view){
         .connected = guard->alive,
@@ -27,7 +28,12 @@ static void on_status(struct sim *sim, const struct event *event)
         .stop_requested = guard->stop_requested,
         .deadline_passed = guard->deadline.passed,
     };
-    node_wake(sim, event->host);
+    node_wake(sim, i);
+}
+
+static void on_status(struct sim *sim, const struct event *event)
+{
+    guard_heard(sim, event->host);
 }
 
 void guard_tell(struct sim *sim, int node)
@@ -111,7 +117,10 @@ static void on_connect(struct sim *sim, const struct event *event)
     struct guard *guard = &sim->guard[event->host];
     if (!guard->alive)
         return;
+    guard->conn++;
     deadline_new_sidecar(&guard->deadline);
+    if (sim->mutation == MUT_CONNECT_LIFTS)
+        guard->deadline.has = false;
     sim->node[event->host].guard_connected = true;
     guard_tell(sim, event->host);
 }

@@ -10,17 +10,16 @@
     X(LEASE_FROM_REPLY, "L1", "lease counted from the reply")                                      \
     X(NO_READ, "L1", "renewal without the linearizable read")                                      \
     X(TERMS, "L1", "renewal without comparing raft terms")                                         \
-    X(LATE, "L1", "renewal counts although the previous one did not hold")                         \
     X(NO_DEMOTE, "L2", "no demotion before the lease ends, and no guard")                            \
     X(GUARD_SLEEPS, "L3", "the guard does not kill at the deadline")                               \
     X(GUARD_LATE, "L3", "the guard's deadline is the lease end and two seconds")                   \
     X(GUARD_FORGIVES, "L3", "a deadline that passed is not final")                                 \
     X(NO_GUARD_ACK, "L4", "promote without the guard's acknowledgement")                           \
-    X(ADOPT_UNASKED, "L5", "a restarted sidecar goes on as leader without adopting the key")       \
+    X(CONNECT_LIFTS, "L5", "a restarted sidecar takes the guard's deadline away")                  \
     X(RELEASE_BY_NAME, "L7", "release compares the name")                                          \
     X(RELEASE_KEPT, "L7", "a release whose reply is lost is not counted as sent")                  \
     X(TAKE_NO_HOLDER, "L7", "the key is taken without regard to the holder record")                \
-    X(TAKE_OVER, "L7", "the key is taken over a present one")                                      \
+    X(TAKE_OVER, "L7", "the key is taken without comparing anything")                              \
     X(TAKE_NO_CONFIG, "L8", "the key is taken without comparing the config key")                   \
     X(RACE_IN_PAUSE, "L8", "pause does not stop the race")                                         \
     X(GROW_AT_ONCE, "S1", "grow /sync before the standby is sync")                                 \
@@ -35,6 +34,7 @@
     X(SYNC_NO_COMPARE, "S3", "/sync is written without comparing")                                 \
     X(NO_S4, "S4", "promote without S4's transaction")                                             \
     X(NEVER_SHRINK, "S5", "the set does not shrink when the standby is gone")                      \
+    X(ANY_STORE, "S6", "a store that was set back is taken for the same")                          \
     X(NO_CONFIRMED, "S7", "what is confirmed is not looked at")                                    \
     X(GONE_EARLY, "G1", "the tree counts as gone when the postmaster exits")                       \
     X(REVOKED_REUSED, "L7", "a lease whose revocation was sent is used again")                     \

@@ -188,10 +188,12 @@ void node_boot(struct sim *sim, int i)
 {
     struct node *node = &sim->node[i];
     int64_t highest = node->highest_sync_mod;
+    int known = node->store_known;
     if (node->alive || !sim->host[i].alive)
         return;
     memset(node, 0, offsetof(struct node, view));
     node->highest_sync_mod = highest;
+    node->store_known = known;
     node->alive = true;
     node->heard_us = -1;
     node->watch = NODE_NONE;

@@ -57,6 +57,8 @@ struct node {
     int64_t resync_sent_us;
     struct kv cache;
     bool cache_dirty;
+    int cache_of;         /* cluster id */
+    bool cache_void;      /* of another cluster: to be read anew, whatever the revision */
     int64_t word_us;      /* last word of the store */
     int64_t heard_us;     /* when the last linearizable answer was asked for; -1: none */
     int64_t heard_rev;
@@ -69,7 +71,9 @@ struct node {
     bool holder_gone;     /* of cache.holder.lease */
     bool holder_asking;
     int64_t holder_asked_us;
-    int64_t highest_sync_mod;
+    int64_t highest_sync_mod; /* on its volume (S6) */
+    int store_known;          /* etcd's cluster id, on its volume as well */
+    bool accept_restored;
 
     struct lease lease;
     bool granting;
@@ -77,6 +81,7 @@ struct node {
     struct sequence sequence[2];
     int64_t renewed_us, round_us;
     int endpoint;
+    uint64_t known_term[ETCD_MEMBERS];
 
     bool guard_connected;
     struct guard_view guard_seen;

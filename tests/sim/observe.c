@@ -45,7 +45,7 @@ static void note_vanished(struct sim *sim, int i, const struct kv *before, const
     }
     if (after->holder.lease != before->holder.lease)
         node->holder_gone = false;
-    if (after->sync.mod > node->highest_sync_mod)
+    if (after->sync.exists && after->sync.mod > node->highest_sync_mod)
         node->highest_sync_mod = after->sync.mod;
 }
 
@@ -53,9 +53,12 @@ void observe_store(struct sim *sim, int i, int64_t rev)
 {
     struct node *node = &sim->node[i];
     const struct kv *kv = store_at(sim, rev);
-    if (kv == NULL || (node->loaded && rev <= node->cache.rev))
+    if (kv == NULL || (node->loaded && rev <= node->cache.rev && !node->cache_void))
         return;
-    if (rev > node->cache.rev) {
+    if (rev > node->cache.rev || node->cache_void) {
+        node->cache_void = false;
+        node->cache_of = sim->store.cluster_id;
+        node->heard_rev = rev;
         note_vanished(sim, i, &node->cache, kv);
         node->cache = *kv;
         node->cache_dirty = true;
@@ -213,7 +216,9 @@ static void fill_store(struct sim *sim, int i)
     node->cache_dirty = false;
     store->reachable = node->heard_us >= 0 && sim->now_us - node->heard_us <= MS(sim->ttl_ms / 2);
     store->loaded = node->loaded && !node->resync;
-    store->same_cluster = true;
+    int64_t sync_seen = node->cache.sync.exists ? node->cache.sync.mod : node->cache.rev;
+    store->same_cluster = sim->mutation == MUT_ANY_STORE || (sync_seen >= node->highest_sync_mod &&
+                                                       node->store_known == node->cache_of);
     store->age_ms = (sim->now_us - node->word_us) / 1000;
     store->leader_lost_at = node->leader_lost_at;
     store->holder.lease_gone = node->holder_gone;
@@ -371,6 +376,9 @@ void observe_fill(struct sim *sim, int i)
     view->now = node_clock(sim, i);
     view->clear_head = sim->now_us - node->cycle_us <= SECONDS(3);
     view->policy.pause = node->cache.config.pause;
+    view->policy.sync_on = sim->sync_on && !node->cache.config.sync_off;
+    view->policy.sync_strict = sim->strict && view->policy.sync_on;
+    view->accept_restored = node->accept_restored;
     view->memory = node->memory;
     view->lease = node->lease;
     view->guard = node->guard_seen;

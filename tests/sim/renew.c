@@ -51,6 +51,7 @@ static bool send_confirmed(struct sim *sim, int i, int at)
     struct request request = { .kind = REQ_TXN, .txn = txn_make(TXN_CONFIRM, i) };
     request.txn.cmp_leader_create = node->lease.create_revision;
     request.txn.cmp_sync_mod = view->store.sync.mod_revision;
+    request.txn.cmp_confirmed_mod = kv->confirmed.exists ? kv->confirmed.mod : 0;
     request.txn.branch = node->seen.branch;
     request.txn.lsn = lsn;
     send(sim, i, at, &request);
@@ -84,8 +85,6 @@ static void judge(struct sim *sim, int i, struct sequence *sequence)
         renewal->sent = node_clock(sim, i);
     if (sim->mutation == MUT_TERMS)
         renewal->term_before = renewal->term_read = renewal->term_keepalive;
-    if (sim->mutation == MUT_LATE)
-        node->lease.held_once = false;
     for (int k = 0; k < 2; k++)
         node->sequence[k].active = false;
     node->renewed_us = sim->now_us;
@@ -155,6 +154,7 @@ static void step(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
             break;
         }
         read_key(sim, renewal, reply);
+        node->known_term[sequence->member] = reply->term;
         judge(sim, i, sequence);
         break;
     }
@@ -169,7 +169,15 @@ static void begin_at(struct sim *sim, int i, int at)
         member = (member + 1 + (int)rng_range(&sim->rng, 0, 1)) % ETCD_MEMBERS;
     node->endpoint = member;
     *sequence = (struct sequence){ .active = true, .id = ++node->sequences, .member = member };
-    send_read(sim, i, at);
+    /* "The last reply before the keepalive" may be the former renewal's. */
+    sequence->renewal.term_before = node->known_term[member];
+    node->known_term[member] = 0;
+    if (sequence->renewal.term_before == 0) {
+        send_read(sim, i, at);
+        return;
+    }
+    sequence->stage = 1;
+    send_keepalive(sim, i, at);
 }
 
 static void on_hedge(struct sim *sim, const struct event *event)

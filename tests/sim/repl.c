@@ -122,6 +122,8 @@ static void on_wal(struct sim *sim, const struct event *event)
     lsn_t flush = (lsn_t)event->arg[2];
     if (flush > pg->flush)
         pg->flush = flush;
+    if (pg->lost && pg->flush >= sim->pg[event->arg[0]].flush)
+        pg->lost = false; /* set back, and has caught up again */
     pg_standby_consistent(sim, standby);
     struct event answer = *event;
     answer.fn = on_answer;

@@ -109,6 +109,9 @@ void net_send(struct sim *sim, int from, const struct event *event)
         delay += rng_tail(&sim->rng, 0, sim->delay_us);
     if (rng_chance(&sim->rng, 3))
         delay += rng_tail(&sim->rng, MS(1), MS(400));
+    /* Lost and sent again and again by TCP, or kept by a proxy: long after nobody waits any more. */
+    if (!local && rng_chance(&sim->rng, 3))
+        delay += rng_tail(&sim->rng, SECONDS(1), SECONDS(20));
     sim_at(sim, delay, event);
 }
 
@@ -157,6 +160,7 @@ static void reset(struct sim *sim)
     sim->loss_permille = 0;
     sim->delay_us = 0;
     sim->tainted = false;
+    sim->restored = false;
     sim->quiet = false;
     sim->healed_us = 0;
     sim->last_leader = NODE_NONE;
@@ -197,6 +201,8 @@ void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation)
              sim->strict ? ", strict" : "");
     for (int i = 0; i < sim->n; i++) {
         sim->node[i].alive = false;
+        sim->node[i].highest_sync_mod = 0;
+        sim->node[i].store_known = 1;
         sim->guard[i].alive = true;
         struct event start = { .fn = boot, .host = HOST_NONE, .arg = { i } };
         sim_at(sim, rng_range(&sim->rng, 0, SECONDS(3)), &start);

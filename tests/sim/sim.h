@@ -68,6 +68,8 @@ struct store {
     int64_t rev, log;
     uint64_t term;
     int64_t election_us;
+    bool restoring;
+    int cluster_id;
     int64_t n_leases;
     struct lease_model lease[LEASES_MAX];
     int live[LEASES_MAX];
@@ -84,6 +86,7 @@ struct guard {
     bool stop_requested;
     bool killing;
     bool handed_over;
+    uint32_t conn; /* of the sidecar that is served */
 };
 
 struct counters {
@@ -105,6 +108,7 @@ struct sim {
     int n; /* data nodes */
     int64_t ttl_ms;
     bool sync_on, strict, rewind;
+    bool restored;
     bool tainted; /* a fault that breaks S1 by itself: losses are not counted */
     struct host host[HOSTS];
     uint8_t cut[HOSTS][HOSTS];  /* from, to: how many partitions cut it */
@@ -153,6 +157,7 @@ void check_broken(struct sim *sim, const char *invariant, const char *format, ..
 void check_key(struct sim *sim);                /* the leader key has changed */
 void check_taken(struct sim *sim, int node);
 void check_writable(struct sim *sim, int node); /* Postgres has begun to accept writes */
+void check_replaced(struct sim *sim, int node);
 void check_promoting(struct sim *sim, int node);
 void check_acked(struct sim *sim, int node, lsn_t lsn);
 void check_sync(struct sim *sim);               /* /sync or somebody's WAL has changed */
@@ -166,6 +171,7 @@ void guard_arm(struct sim *sim, int node);
 void guard_tree_gone(struct sim *sim, int node);
 void guard_connect(struct sim *sim, int node);
 void guard_tell(struct sim *sim, int node);
+void guard_heard(struct sim *sim, int node);
 void guard_stop(struct sim *sim, int node);
 
 /* faults.c */

@@ -8,64 +8,99 @@ enum outcome { DONE, AGAIN, REFUSED };
 
 typedef enum outcome step_fn(struct sim *sim, int node, const struct step *step);
 
-static enum outcome stop_fast(struct sim *sim, int i, const struct step *step)
-{
-    (void)step;
-    pg_stop_fast(sim, i);
-    return DONE;
-}
+/* ---- frames to the guard ------------------------------------------------------------------ */
 
-static enum outcome kill_tree(struct sim *sim, int i, const struct step *step)
-{
-    (void)step;
-    pg_kill_tree(sim, i);
-    return DONE;
-}
-
-static enum outcome start(struct sim *sim, int i, bool primary)
+/* What the sidecar does before it sends the frame. */
+static enum outcome write_standby(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
-    const struct lease *lease = &sim->node[i].lease;
-    struct guard_cookie cookie = { 0 };
-    if (primary && lease->owns_key)
-        cookie = (struct guard_cookie){ lease->id, lease->create_revision };
-    if (pg->dir != DATA_DIR_VALID || pg->torn || pg_tree_alive(pg) || !sim->guard[i].alive)
+    if (pg_tree_alive(pg) || pg->torn || pg->dir != DATA_DIR_VALID)
+        return REFUSED;
+    pg->ssn_disk = (struct ssn){ .kind = SSN_EMPTY };
+    pg->upstream = node_index(step->name);
+    return DONE;
+}
+
+static enum outcome write_primary(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    if (pg_tree_alive(pg) || pg->torn || pg->dir != DATA_DIR_VALID ||
+        !sim->node[i].lease.owns_key)
+        return REFUSED;
+    pg->ssn_disk = (struct ssn){ .kind = step->ssn, .names = set_of(&step->names) };
+    if (sim->mutation == MUT_SSN_NOT_COVERING)
+        pg->ssn_disk = (struct ssn){ .kind = SSN_EMPTY };
+    return DONE;
+}
+
+static enum outcome guard_start(struct sim *sim, int i, bool primary, struct guard_cookie cookie)
+{
+    if (sim->pg[i].dir != DATA_DIR_VALID || pg_tree_alive(&sim->pg[i]))
         return REFUSED;
     enum deadline_verdict verdict =
-        deadline_start(&sim->guard[i].deadline, node_clock(sim, i), primary, cookie);
+        deadline_start(&sim->guard[i].deadline, node_clock(sim, i), primary,
+                       primary ? cookie : (struct guard_cookie){ 0 });
     if (verdict != DEADLINE_OK) {
         say_line(sim, i, "guard: refuses to start: %s", deadline_verdict_text(verdict));
         return REFUSED;
     }
     pg_start(sim, i, primary);
+    return DONE;
+}
+
+static enum outcome guard_does(struct sim *sim, int i, enum step_kind kind,
+                               struct guard_cookie cookie)
+{
+    if (kind == STEP_START_STANDBY || kind == STEP_START_PRIMARY)
+        return guard_start(sim, i, kind == STEP_START_PRIMARY, cookie);
+    if (kind == STEP_STOP_FAST)
+        pg_stop_fast(sim, i);
+    else if (kind == STEP_KILL_TREE)
+        pg_kill_tree(sim, i);
+    else
+        sim->guard[i].handed_over = true;
+    return DONE;
+}
+
+static void on_guard_reply(struct sim *sim, const struct event *event)
+{
+    guard_heard(sim, event->host);
+    runner_op_done(sim, event->host, (uint32_t)event->arg[0],
+                   event->arg[1] == DONE ? ERR_OK : ERR_REFUSED);
+}
+
+/* The guard reads a frame: whatever became of the plan that sent it. */
+static void on_frame(struct sim *sim, const struct event *event)
+{
+    int i = event->host;
+    struct guard_cookie cookie = { event->arg[1], event->arg[2] };
+    enum step_kind kind = (enum step_kind)(event->arg[3] & 0xff);
+    if (!sim->guard[i].alive || sim->guard[i].conn != (uint32_t)(event->arg[3] >> 8))
+        return;
+    enum outcome outcome = guard_does(sim, i, kind, cookie);
     guard_tell(sim, i);
-    return DONE;
+    struct event reply = { .fn = on_guard_reply,
+                           .host = i,
+                           .proc = PROC_SIDECAR,
+                           .arg = { event->arg[0], outcome } };
+    sim_at(sim, rng_range(&sim->rng, 50, 400), &reply);
 }
 
-static enum outcome start_standby(struct sim *sim, int i, const struct step *step)
+/* A guard that is not there does nothing; the sidecar itself kills then. */
+static void send_frame(struct sim *sim, int i, enum step_kind kind, uint32_t op)
 {
-    if (pg_tree_alive(&sim->pg[i]))
-        return REFUSED;
-    sim->pg[i].ssn_disk = (struct ssn){ .kind = SSN_EMPTY };
-    sim->pg[i].upstream = node_index(step->name);
-    return start(sim, i, false);
-}
-
-static enum outcome start_primary(struct sim *sim, int i, const struct step *step)
-{
-    if (pg_tree_alive(&sim->pg[i]))
-        return REFUSED;
-    sim->pg[i].ssn_disk = (struct ssn){ .kind = step->ssn, .names = set_of(&step->names) };
-    if (sim->mutation == MUT_SSN_NOT_COVERING)
-        sim->pg[i].ssn_disk = (struct ssn){ .kind = SSN_EMPTY };
-    return start(sim, i, true);
-}
-
-static enum outcome handed_over(struct sim *sim, int i, const struct step *step)
-{
-    (void)step;
-    sim->guard[i].handed_over = true;
-    return DONE;
+    const struct lease *lease = &sim->node[i].lease;
+    if (!sim->guard[i].alive && kind == STEP_KILL_TREE) {
+        pg_kill_tree(sim, i);
+        runner_op_done(sim, i, op, ERR_OK);
+        return;
+    }
+    struct event frame = { .fn = on_frame,
+                           .host = i,
+                           .proc = PROC_GUARD,
+                           .arg = { op, lease->id, lease->create_revision,
+                                    (int64_t)sim->guard[i].conn << 8 | kind } };
+    sim_at(sim, rng_range(&sim->rng, 50, 400), &frame);
 }
 
 /* ---- data ------------------------------------------------------------------------------ */
@@ -124,6 +159,7 @@ static enum outcome base_backup(struct sim *sim, int i, const struct step *step)
     const struct pg *from = source(sim, i, step->name);
     if (from == NULL || pg_tree_alive(pg))
         return REFUSED;
+    check_replaced(sim, i);
     whole(pg, from->branch, from->flush);
     pg->system_id = from->system_id;
     pg->was_primary = false;
@@ -138,6 +174,7 @@ static enum outcome remove_data(struct sim *sim, int i, const struct step *step)
     (void)step;
     if (pg_tree_alive(pg))
         return REFUSED;
+    check_replaced(sim, i);
     pg->dir = DATA_DIR_EMPTY;
     pg->branch = -1;
     pg->flush = pg->control = LSN_NONE;
@@ -286,11 +323,11 @@ static const struct {
     step_fn *fn;
     int low_ms, high_ms;
 } table[STEP_MAX] = {
-    [STEP_STOP_FAST] = { stop_fast, 0, 2 },
-    [STEP_KILL_TREE] = { kill_tree, 0, 2 },
-    [STEP_HANDED_OVER] = { handed_over, 0, 2 },
-    [STEP_START_STANDBY] = { start_standby, 3, 60 },
-    [STEP_START_PRIMARY] = { start_primary, 3, 60 },
+    [STEP_STOP_FAST] = { nothing, 0, 1 },
+    [STEP_KILL_TREE] = { nothing, 0, 1 },
+    [STEP_HANDED_OVER] = { nothing, 0, 1 },
+    [STEP_START_STANDBY] = { write_standby, 3, 60 },
+    [STEP_START_PRIMARY] = { write_primary, 3, 60 },
     [STEP_INITDB] = { initdb, 800, 3000 },
     [STEP_ADOPT_NEW] = { adopt_new, 1, 10 },
     [STEP_CREATE_ROLES] = { needs_primary, 5, 50 },
@@ -311,6 +348,12 @@ static const struct {
     [STEP_WRITE_HISTORY] = { nothing, 2, 20 },
 };
 
+static bool by_guard(enum step_kind kind)
+{
+    return kind == STEP_STOP_FAST || kind == STEP_KILL_TREE || kind == STEP_HANDED_OVER ||
+           kind == STEP_START_STANDBY || kind == STEP_START_PRIMARY;
+}
+
 static void on_op(struct sim *sim, const struct event *event)
 {
     int i = event->host;
@@ -321,6 +364,10 @@ static void on_op(struct sim *sim, const struct event *event)
     enum outcome outcome = table[step->kind].fn(sim, i, step);
     if (outcome == AGAIN) {
         sim_at(sim, MS(10), event);
+        return;
+    }
+    if (outcome == DONE && by_guard(step->kind)) {
+        send_frame(sim, i, step->kind, runner->op);
         return;
     }
     if (outcome == DONE && rng_chance(&sim->rng, 3))

@@ -204,9 +204,9 @@ static bool make_take(struct sim *sim, struct node *node, struct txn *txn)
         return false;
     txn->cmp_leader_create = sim->mutation == MUT_TAKE_OVER ? CMP_NONE : 0;
     txn->cmp_holder_mod = view->store.holder.exists ? view->store.holder.mod_revision : 0;
-    if (sim->mutation == MUT_TAKE_NO_HOLDER)
+    if (sim->mutation == MUT_TAKE_NO_HOLDER || sim->mutation == MUT_TAKE_OVER)
         txn->cmp_holder_mod = CMP_NONE;
-    txn->cmp_sync_mod = view->store.sync.mod_revision;
+    txn->cmp_sync_mod = sim->mutation == MUT_TAKE_OVER ? CMP_NONE : view->store.sync.mod_revision;
     txn->cmp_config_mod = node->runner.memory.config_mod_revision;
     if (sim->mutation == MUT_TAKE_NO_CONFIG)
         txn->cmp_config_mod = CMP_NONE;

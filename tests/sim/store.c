@@ -34,6 +34,7 @@ struct txn txn_make(enum txn_kind kind, int node)
         .cmp_config_mod = CMP_NONE,
         .cmp_initialize_create = CMP_NONE,
         .cmp_failover_mod = CMP_NONE,
+        .cmp_confirmed_mod = CMP_NONE,
         .cmp_leader_owner = NODE_NONE,
         .candidate = NODE_NONE,
         .former = NODE_NONE,
@@ -225,14 +226,18 @@ void store_commit_pending(struct sim *sim)
         if (call->generation != p.generation)
             continue;
         if (store_has_quorum(sim, p.leader)) {
-            /* A read is answered only within its term; a proposal is in the log. */
-            if (call->request.kind != REQ_READ || l->term == p.term)
-                commit(sim, p.slot, p.leader);
+            commit(sim, p.slot, p.leader);
             continue;
         }
-        /* Another leader's log replaces ours. */
-        if (l->term < store->term)
+        /* Another leader's log replaces ours; a read is asked again of that leader. */
+        if (l->term < store->term) {
+            int now = store->member[call->request.member].leader;
+            if (call->request.kind == REQ_READ && now != NODE_NONE && store_has_quorum(sim, now))
+                commit(sim, p.slot, now);
+            else if (call->request.kind == REQ_READ)
+                store->pending[kept++] = p;
             continue;
+        }
         store->pending[kept++] = p;
     }
     store->n_pending = kept;

@@ -36,7 +36,7 @@ struct kv {
     struct { bool exists; int64_t lease, mod; bool released; } holder;
     struct { bool exists; int leader; node_set standbys; int64_t mod; } sync;
     struct { bool exists; int64_t create, lease; uint64_t system_id; } initialize;
-    struct { bool exists, pause; int64_t mod; } config;
+    struct { bool exists, pause, sync_off; int64_t mod; } config;
     struct { bool exists; int leader, candidate; int64_t mod; } failover;
     struct { bool exists; int branch; lsn_t lsn; int64_t mod; } confirmed;
     lsn_t optime;
@@ -68,7 +68,7 @@ enum { CMP_NONE = -1 }; /* otherwise a revision; 0: the key must be absent */
 struct txn {
     enum txn_kind kind;
     int64_t cmp_leader_create, cmp_leader_mod, cmp_sync_mod, cmp_holder_mod, cmp_config_mod;
-    int64_t cmp_initialize_create, cmp_failover_mod;
+    int64_t cmp_initialize_create, cmp_failover_mod, cmp_confirmed_mod;
     int cmp_leader_owner;         /* NODE_NONE: not compared; only mutations compare names */
     int64_t cmp_data_id[DATA_MAX];
     int node;                     /* who writes */

@@ -26,6 +26,7 @@ static bool compares(const struct kv *kv, const struct txn *txn)
         !equal(txn->cmp_holder_mod, kv->holder.exists, kv->holder.mod) ||
         !equal(txn->cmp_config_mod, kv->config.exists, kv->config.mod) ||
         !equal(txn->cmp_initialize_create, kv->initialize.exists, kv->initialize.create) ||
+        !equal(txn->cmp_confirmed_mod, kv->confirmed.exists, kv->confirmed.mod) ||
         !equal(txn->cmp_failover_mod, kv->failover.exists, kv->failover.mod))
         return false;
     if (txn->cmp_leader_owner != NODE_NONE &&
@@ -104,6 +105,7 @@ static void put_other(struct kv *kv, const struct txn *txn)
     } else if (txn->kind == TXN_CONFIG || txn->kind == TXN_PAUSE) {
         kv->config.exists = true;
         kv->config.pause = txn->kind == TXN_PAUSE && txn->flag;
+        kv->config.sync_off = txn->kind == TXN_PAUSE && txn->candidate == 1;
         kv->config.mod = kv->rev;
     } else {
         kv->initialize.exists = true;

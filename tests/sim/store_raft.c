@@ -17,6 +17,8 @@ void store_init(struct sim *sim)
     store->n_leases = 0;
     store->n_live = 0;
     store->n_pending = 0;
+    store->restoring = false;
+    store->cluster_id = 1;
     /* Managed etcd: 500 ms when ttl < 6, else etcd's default. */
     store->election_us = sim->ttl_ms < 6000 ? MS(500) : SECONDS(1);
     for (int i = 0; i < HISTORY_MAX; i++)
