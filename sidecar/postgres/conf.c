@@ -73,16 +73,16 @@ static void add_keyword(struct text *conninfo, const char *name, const char *val
 
 /* ---- connections ---- */
 
-void conf_conninfo(const struct place *place, const struct config_login *login, const char *host,
-                   int port, const char *database, const char *application_name,
+void conf_conninfo(const struct place *place, const struct conf_target *target,
                    struct text *ret_conninfo)
 {
     struct text *to = ret_conninfo;
-    text_addf(to, "%sport='%d'", to->len > 0 ? " " : "", port);
-    add_keyword(to, "host", host);
+    const struct config_login *login = target->login;
+    text_addf(to, "%sport='%d'", to->len > 0 ? " " : "", target->port);
+    add_keyword(to, "host", target->host);
     add_keyword(to, "user", login->username);
-    add_keyword(to, "dbname", database);
-    add_keyword(to, "application_name", application_name);
+    add_keyword(to, "dbname", target->database);
+    add_keyword(to, "application_name", target->application_name);
     add_keyword(to, "passfile", place->pgpass);
     text_addf(to, " connect_timeout='%d'", CONNECT_TIMEOUT_S);
     add_keyword(to, "sslmode", login->sslmode != NULL ? login->sslmode : "prefer");
@@ -163,10 +163,15 @@ static void add_standby(struct text *conf, const struct conf_input *input)
     const struct conf_role *role = input->role;
     auto_text struct text conninfo = text_new(CONF_CONNINFO_MAX);
     char slot[LIMIT_NAME] = "";
+    const struct conf_target upstream = {
+        .login = &input->config->postgresql.replication,
+        .host = role->upstream_host,
+        .port = role->upstream_port,
+        .database = input->config->postgresql.database,
+        .application_name = input->config->name,
+    };
     if (role->upstream_host[0] != '\0')
-        conf_conninfo(input->place, &input->config->postgresql.replication, role->upstream_host,
-                      role->upstream_port, input->config->postgresql.database, input->config->name,
-                      &conninfo);
+        conf_conninfo(input->place, &upstream, &conninfo);
     if (role->upstream_host[0] != '\0' && input->settings->use_slots)
         member_slot_name(input->config->name, slot);
     add_setting(conf, "primary_conninfo", text_str(&conninfo));
@@ -194,8 +199,9 @@ static char *render_conf(const struct conf_input *input)
 {
     struct text conf = text_new(LIMIT_FILE);
     const char *base = input->config->postgresql.custom_conf;
-    text_add(&conf, CONF_MARK ", changes are overwritten: settings of the cluster are changed with\n"
-                              "# pgvigilctl edit-config. What stood here before is the file below.\n");
+    text_add(&conf,
+             CONF_MARK ", changes are overwritten: settings of the cluster are changed with\n"
+                       "# pgvigilctl edit-config. What stood here before is the file below.\n");
     if (input->role->standby && input->role->upstream[0] != '\0')
         text_addf(&conf, "# upstream: %s %s %d\n", input->role->upstream,
                   input->role->upstream_host, input->role->upstream_port);

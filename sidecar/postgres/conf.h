@@ -19,9 +19,9 @@ struct conf_role {
     char upstream[LIMIT_NAME]; /* "" : stream from nobody */
     char upstream_host[LIMIT_URL];
     int upstream_port;
-    enum ssn_kind ssn;         /* a standby's is empty whatever stands here (S2) */
+    enum ssn_kind ssn; /* a standby's is empty whatever stands here (S2) */
     struct names ssn_names;
-    bool end_blockers;         /* max_standby_*_delay = 0 (design part 6) */
+    bool end_blockers; /* max_standby_*_delay = 0 (design part 6) */
 };
 
 /* Heap texts; NULL: that file is not ours to write. */
@@ -46,9 +46,15 @@ void conf_render(const struct conf_input *input, struct conf_files *ret_files);
 /* synchronous_standby_names as it is to be written for the role. */
 void conf_ssn(const struct conf_role *role, char ret_ssn[LIMIT_SSN]);
 
+struct conf_target {
+    const struct config_login *login;
+    const char *host; /* name, address or socket directory */
+    int port;
+    const char *database; /* NULL: none said */
+    const char *application_name;
+};
 /* A keyword/value string for libpq without a password (that is in the password file). */
-void conf_conninfo(const struct place *place, const struct config_login *login, const char *host,
-                   int port, const char *database, const char *application_name,
+void conf_conninfo(const struct place *place, const struct conf_target *target,
                    struct text *ret_conninfo);
 
 /* Host and port of "postgres://host:port/database". False when it is no such text. */

@@ -10,7 +10,7 @@
 enum { CONF_CONNINFO_MAX = 1024 };
 
 struct conf_state {
-    bool ours; /* the file begins with our mark; otherwise the rest is empty */
+    bool ours;                 /* the file begins with our mark; otherwise the rest is empty */
     char upstream[LIMIT_NAME]; /* member whose address primary_conninfo has; "" none */
     char upstream_host[LIMIT_URL];
     int upstream_port;

@@ -11,7 +11,7 @@ struct conf_write {
     const struct place *place;
     const struct conf_files *files;
     enum conf_signal signal; /* standby.signal: as it is, made, or removed with recovery.signal */
-    bool starting;           /* no postmaster runs: PGDATA is set to 0700, and what would win over us
+    bool starting; /* no postmaster runs: PGDATA is set to 0700, and what would win over us
                                 is taken out of postgresql.auto.conf */
 };
 

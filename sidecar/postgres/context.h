@@ -1,12 +1,12 @@
 #pragma once
 /* struct postgres as its own sources and the steps see it. Nobody else includes this. */
 #include "settings/parameters.h"
+#include "sidecar/postgres/conf.h"
 #include "sidecar/postgres/controldata.h"
 #include "sidecar/postgres/datadir.h"
-#include "sidecar/postgres/probe.h"
-#include "sidecar/postgres/conf.h"
 #include "sidecar/postgres/place.h"
 #include "sidecar/postgres/postgres.h"
+#include "sidecar/postgres/probe.h"
 #include "sidecar/postgres/session.h"
 #include "sidecar/postgres/slots.h"
 #include "sidecar/postgres/tools.h"
@@ -15,10 +15,10 @@
 struct look {
     bool wanted;
     bool running;
-    unsigned round;           /* tells an answer to an older question */
+    unsigned round; /* tells an answer to an older question */
     struct source *work;
     struct tool_call *tool;
-    struct source *timer;     /* looks again while Postgres is down */
+    struct source *timer; /* looks again while Postgres is down */
     bool dir_known;
     struct datadir dir;
     bool control_known;
@@ -31,10 +31,10 @@ struct look {
 struct lives {
     struct mono guard_since;
     uint64_t child;
-    bool running;        /* as last told */
-    bool answered;       /* this one has answered a query */
-    bool told_to_stop;   /* by us */
-    unsigned failures;   /* in a row */
+    bool running;      /* as last told */
+    bool answered;     /* this one has answered a query */
+    bool told_to_stop; /* by us */
+    unsigned failures; /* in a row */
 };
 
 /* Since when a member's walsender has not been seen. */
@@ -46,13 +46,13 @@ struct absence {
 struct postgres {
     struct postgres_parts parts;
     struct place place;
-    bool usable;              /* the place makes sense */
+    bool usable; /* the place makes sense */
     struct tools *tools;
     struct probe *probe;
     struct slots *slots;
-    struct session *sweeper;  /* drops slots that hold WAL on a standby */
+    struct session *sweeper; /* drops slots that hold WAL on a standby */
     struct mono swept_at;
-    struct source *stale;     /* tells the owner, from the loop */
+    struct source *stale; /* tells the owner, from the loop */
     struct look look;
     struct lives lives;
 
@@ -62,8 +62,8 @@ struct postgres {
     struct source *compare;   /* wanted against the disk */
     bool compare_again;
     bool files_differ;
-    bool reload_due;          /* a change may not have reached the server */
-    bool writing;             /* a step writes: do not compare */
+    bool reload_due; /* a change may not have reached the server */
+    bool writing;    /* a step writes: do not compare */
 
     enum ssn_kind ssn_disk;
     struct names ssn_disk_names;
@@ -73,11 +73,11 @@ struct postgres {
     enum member_state activity; /* of a step that works without a postmaster; else UNKNOWN */
     struct absence absences[LIMIT_MEMBERS];
     struct pg_facts facts;
-    size_t n_pending;         /* parameters that wait for a restart */
+    size_t n_pending; /* parameters that wait for a restart */
     struct pg_pending pending[PG_PENDING_MAX];
-    unsigned pending_for;     /* the answer of the probe that they were made from */
+    unsigned pending_for; /* the answer of the probe that they were made from */
     const struct settings *pending_settings;
-    char trouble[512];        /* of the last step that failed, until something works again */
+    char trouble[512]; /* of the last step that failed, until something works again */
     char progress[LIMIT_REASON];
     int clone_percent;
 };
@@ -107,7 +107,7 @@ void look_end(struct postgres *postgres);
 void look_again(struct postgres *postgres); /* what is known may be wrong now */
 /* postgres_conf.c */
 void conf_compare(struct postgres *postgres);
-void conf_adopt_disk(struct postgres *postgres); /* the look has read postgresql.conf */
+void conf_adopt_disk(struct postgres *postgres);  /* the look has read postgresql.conf */
 void conf_follow_role(struct postgres *postgres); /* the probe has seen whether it is a standby */
 /* postgres_sweep.c */
 void sweep_begin(struct postgres *postgres);

@@ -64,8 +64,8 @@ static bool take(struct reading *reading, const char *label, char ret_value[VALU
 
 static void bad(struct reading *reading, const char *label, const char *value)
 {
-    reading->code =
-        err_set(reading->err, ERR_PROTOCOL, "pg_controldata: %s: '%s' makes no sense", label, value);
+    reading->code = err_set(reading->err, ERR_PROTOCOL, "pg_controldata: %s: '%s' makes no sense",
+                            label, value);
 }
 
 static uint64_t take_number(struct reading *reading, const char *label)
@@ -114,8 +114,10 @@ static void take_settings(struct reading *reading, struct controldata *control)
     control->max_connections = (int64_t)take_number(reading, "max_connections setting");
     control->max_worker_processes = (int64_t)take_number(reading, "max_worker_processes setting");
     control->max_wal_senders = (int64_t)take_number(reading, "max_wal_senders setting");
-    control->max_prepared_transactions = (int64_t)take_number(reading, "max_prepared_xacts setting");
-    control->max_locks_per_transaction = (int64_t)take_number(reading, "max_locks_per_xact setting");
+    control->max_prepared_transactions =
+        (int64_t)take_number(reading, "max_prepared_xacts setting");
+    control->max_locks_per_transaction =
+        (int64_t)take_number(reading, "max_locks_per_xact setting");
     control->wal_log_hints = has_value(reading->output, "wal_log_hints setting", "off");
     control->data_checksums = has_value(reading->output, "Data page checksum version", "0");
 }
@@ -167,11 +169,13 @@ bool controldata_was_primary(const struct controldata *control)
     case CONTROL_SHUT_DOWN:
     case CONTROL_SHUTTING_DOWN:
     case CONTROL_IN_CRASH_RECOVERY:
-    case CONTROL_IN_PRODUCTION: return true;
+    case CONTROL_IN_PRODUCTION:
+        return true;
     case CONTROL_STARTING_UP:
     case CONTROL_SHUT_DOWN_IN_RECOVERY:
     case CONTROL_IN_ARCHIVE_RECOVERY:
-    case CONTROL_STATE_MAX: return false;
+    case CONTROL_STATE_MAX:
+        return false;
     }
     return false;
 }

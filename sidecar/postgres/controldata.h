@@ -22,7 +22,7 @@ enum control_state {
 struct controldata {
     uint64_t system_id;
     enum control_state state;
-    lsn_t checkpoint;          /* where the latest checkpoint record begins */
+    lsn_t checkpoint; /* where the latest checkpoint record begins */
     lsn_t redo;
     uint32_t checkpoint_tli;
     lsn_t minimum_recovery_end;
@@ -34,7 +34,7 @@ struct controldata {
     int64_t max_wal_senders;
     int64_t max_prepared_transactions;
     int64_t max_locks_per_transaction;
-    int version;               /* pg_control version number: 1300 is 13 to 17's form; for a person */
+    int version; /* pg_control version number: 1300 is 13 to 17's form; for a person */
 };
 
 /* ERR_PROTOCOL names the line that is missing or makes no sense. */

@@ -11,9 +11,9 @@
 struct datadir {
     enum data_dir dir;
     bool standby_signal;
-    bool rewinding;          /* pg_rewind began and did not end: only it or a clone may go on */
-    char trouble[512];       /* DATA_DIR_BROKEN: what is wrong and the way out */
-    struct conf_state conf;  /* what postgresql.conf says of what we write into it */
+    bool rewinding;         /* pg_rewind began and did not end: only it or a clone may go on */
+    char trouble[512];      /* DATA_DIR_BROKEN: what is wrong and the way out */
+    struct conf_state conf; /* what postgresql.conf says of what we write into it */
 };
 
 /* Blocks: call it in the thread pool. */

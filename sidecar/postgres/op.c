@@ -102,8 +102,8 @@ static void on_tool_done(void *arg, const struct tool_result *result)
     tool_call_free(ended);
 }
 
-void op_tool(struct pg_op *op, const char *program, const char *const *args,
-             const char *const *env, op_line_fn *line, op_tool_fn *after)
+void op_tool(struct pg_op *op, const char *program, const char *const *args, const char *const *env,
+             op_line_fn *line, op_tool_fn *after)
 {
     assert(op->tool == NULL);
     op->tool_line = line;
@@ -320,7 +320,6 @@ struct steps_postgres *steps_postgres_free(struct steps_postgres *steps)
     free(steps);
     return NULL;
 }
-
 
 static void take_view(struct pg_op *op, const struct view *view)
 {

@@ -3,10 +3,10 @@
  * pool, a tool, a request to the guard, a query, a pause. At most one of each kind runs at a time;
  * freeing the operation drops them. Private to the step_*.c. */
 #include "sidecar/act/step.h"
-#include "sidecar/postgres/steps_postgres.h"
 #include "sidecar/postgres/conf_write.h"
 #include "sidecar/postgres/context.h"
 #include "sidecar/postgres/session.h"
+#include "sidecar/postgres/steps_postgres.h"
 
 struct pg_op;
 struct op_ticket;
@@ -19,14 +19,14 @@ typedef void op_line_fn(struct pg_op *op, const char *line);
 
 /* What work in the pool may touch: copies, nothing of the loop's. */
 struct op_job {
-    struct pg_op *op;  /* for the loop only */
+    struct pg_op *op; /* for the loop only */
     struct place place;
     struct conf_files files;
     enum conf_signal signal;
     bool starting;
-    bool flag;         /* of the work's own meaning */
-    char *text;        /* heap; owned by the job */
-    const char *word;  /* static */
+    bool flag;        /* of the work's own meaning */
+    char *text;       /* heap; owned by the job */
+    const char *word; /* static */
     enum err_code code;
     struct err err;
     enum err_code (*work)(struct op_job *job, struct err *err);
@@ -34,14 +34,14 @@ struct op_job {
 
 struct steps_postgres {
     struct postgres *postgres;
-    struct session *admin;  /* superuser, for one operation at a time */
-    struct session *probe;  /* the commits of S2 */
-    struct source *rest;    /* closes the admin session when nothing has happened for a while */
-    struct pg_op *op;       /* the one under way: a plan runs one step at a time */
+    struct session *admin; /* superuser, for one operation at a time */
+    struct session *probe; /* the commits of S2 */
+    struct source *rest;   /* closes the admin session when nothing has happened for a while */
+    struct pg_op *op;      /* the one under way: a plan runs one step at a time */
 };
 
 struct pg_op {
-    struct step_op base;    /* first: the owner frees by it */
+    struct step_op base; /* first: the owner frees by it */
     struct steps_postgres *steps;
     struct postgres *pg;
     struct step step;
@@ -63,15 +63,15 @@ struct pg_op {
     struct op_ticket *ticket;
     op_answer_fn *answered;
     op_answer_fn *probe_answered;
-    op_fn *cleanup;         /* of the step's own; may be NULL */
+    op_fn *cleanup; /* of the step's own; may be NULL */
 
     /* of the view at the start */
-    char host[LIMIT_URL];   /* of step.name; "" not known */
+    char host[LIMIT_URL]; /* of step.name; "" not known */
     int port;
-    lsn_t source_position;  /* of step.name as it publishes it */
+    lsn_t source_position; /* of step.name as it publishes it */
     struct guard_cookie cookie;
     struct slot_plan slots;
-    size_t index;           /* which of several is being tried */
+    size_t index; /* which of several is being tried */
     bool flag;
     struct conf_role former; /* to go back to when writing failed */
 };
@@ -89,8 +89,8 @@ void op_work(struct pg_op *op, struct op_job *job,
              enum err_code (*work)(struct op_job *job, struct err *err), op_after_fn *after);
 
 /* `args` and `env` NULL-terminated; until the operation's deadline. */
-void op_tool(struct pg_op *op, const char *program, const char *const *args,
-             const char *const *env, op_line_fn *line, op_tool_fn *after);
+void op_tool(struct pg_op *op, const char *program, const char *const *args, const char *const *env,
+             op_line_fn *line, op_tool_fn *after);
 
 void op_signal(struct pg_op *op, int signum, op_after_fn *after);
 void op_kill(struct pg_op *op, op_after_fn *after);

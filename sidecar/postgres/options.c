@@ -81,7 +81,7 @@ static void add_object(struct arguments *arguments, const json_t *object,
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+    json_object_foreach ((json_t *)(uintptr_t)object, name, value) {
         add_option(arguments, name, value, refused);
     }
 }
@@ -93,7 +93,7 @@ void arguments_add_options(struct arguments *arguments, const json_t *options,
     json_t *item;
     if (json_is_object(options))
         add_object(arguments, options, refused);
-    json_array_foreach(options, index, item) {
+    json_array_foreach (options, index, item) {
         if (json_is_string(item)) {
             add_text(arguments, json_string_value(item), refused);
         } else {
@@ -107,7 +107,7 @@ void arguments_add_section(struct arguments *arguments, const json_t *section,
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)section, name, value) {
+    json_object_foreach ((json_t *)(uintptr_t)section, name, value) {
         if (is_in(name, refused))
             continue;
         if (json_is_string(value))

@@ -61,8 +61,7 @@ static void choose_address(const char *hosts, char *ret_host, size_t size)
 /* The directory of the socket: the first of unix_socket_directories of the local file. */
 static bool choose_socket(const struct config *config, char *ret_host, size_t size)
 {
-    const json_t *value = option_get(config->postgresql.tree,
-                                     "parameters.unix_socket_directories");
+    const json_t *value = option_get(config->postgresql.tree, "parameters.unix_socket_directories");
     const char *directories = json_string_value(value);
     if (!config->postgresql.use_unix_socket)
         return false;

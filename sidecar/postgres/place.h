@@ -14,9 +14,9 @@
 #include "settings/config.h"
 
 struct place {
-    char data[LIMIT_PATH];       /* PGDATA, without a slash at its end */
+    char data[LIMIT_PATH]; /* PGDATA, without a slash at its end */
     char parent[LIMIT_PATH];
-    char conf_dir[LIMIT_PATH];   /* postgresql.conf, pg_hba.conf, pg_ident.conf */
+    char conf_dir[LIMIT_PATH]; /* postgresql.conf, pg_hba.conf, pg_ident.conf */
     char state_dir[LIMIT_PATH];
     char pgpass[LIMIT_PATH];
     char fresh[LIMIT_PATH];      /* <data>.new */

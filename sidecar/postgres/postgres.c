@@ -42,8 +42,7 @@ struct postgres *postgres_new(const struct postgres_parts *parts)
         log_error("configuration: %s", err.text);
     postgres->stale = loop_defer(parts->loop, on_stale, postgres);
     postgres->tools = tools_new(parts->loop, parts->guard, parts->config->postgresql.bin_dir);
-    postgres->probe =
-        probe_new(parts->loop, parts->config, &postgres->place, on_probed, postgres);
+    postgres->probe = probe_new(parts->loop, parts->config, &postgres->place, on_probed, postgres);
     postgres->slots = slots_new(parts->loop, postgres->place.slots);
     sweep_begin(postgres);
     if (postgres->usable)
@@ -283,9 +282,9 @@ static void fill_running(const struct postgres *postgres, struct pg_view *pg)
     pg->system_id = probe->system_id != 0 ? probe->system_id
                     : look->control_known ? look->control.system_id
                                           : 0;
-    pg->follow_stuck = postgres->state == PG_UP && pg->in_recovery &&
-                       mono_diff(loop_now(postgres->parts.loop), probe->not_streaming_since) >
-                           FOLLOW_STUCK_MS;
+    pg->follow_stuck =
+        postgres->state == PG_UP && pg->in_recovery &&
+        mono_diff(loop_now(postgres->parts.loop), probe->not_streaming_since) > FOLLOW_STUCK_MS;
 }
 
 static void fill_absences(struct postgres *postgres, struct view *view)

@@ -12,10 +12,14 @@ static enum member_state state_of(const struct postgres *postgres)
     if (postgres->activity != MEMBER_STATE_UNKNOWN)
         return postgres->activity;
     switch (postgres->state) {
-    case PG_UP: return MEMBER_RUNNING;
-    case PG_STARTING: return MEMBER_STARTING;
-    case PG_STOPPING: return MEMBER_STOPPING;
-    case PG_DOWN: break;
+    case PG_UP:
+        return MEMBER_RUNNING;
+    case PG_STARTING:
+        return MEMBER_STARTING;
+    case PG_STOPPING:
+        return MEMBER_STOPPING;
+    case PG_DOWN:
+        break;
     }
     if (postgres->lives.failures > 0)
         return MEMBER_START_FAILED;

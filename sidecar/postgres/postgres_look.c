@@ -153,8 +153,8 @@ static void begin(void *arg)
         return;
     look->wanted = false;
     look->running = true;
-    look->work = loop_work(postgres->parts.loop, look_at_directory, on_directory, free,
-                           new_job(postgres));
+    look->work =
+        loop_work(postgres->parts.loop, look_at_directory, on_directory, free, new_job(postgres));
 }
 
 static void look_done(struct postgres *postgres)

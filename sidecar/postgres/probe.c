@@ -14,12 +14,12 @@
 #include "sidecar/postgres/session.h"
 
 enum {
-    ROUND_MS = 3000,      /* a round must have ended by then; statement_timeout is less */
-    BUSY_MS = 30,         /* between rounds while something is going on */
-    WATCH_MS = 250,       /* … while commits depend on a standby (S5: gone is seen within 1 s) */
+    ROUND_MS = 3000, /* a round must have ended by then; statement_timeout is less */
+    BUSY_MS = 30,    /* between rounds while something is going on */
+    WATCH_MS = 250,  /* … while commits depend on a standby (S5: gone is seen within 1 s) */
     CALM_MS = 1000,
-    KNOCK_MS = 50,        /* between attempts while the server does not answer yet */
-    KNOCK_SLOW_MS = 500,  /* … after KNOCK_FAST of them */
+    KNOCK_MS = 50,       /* between attempts while the server does not answer yet */
+    KNOCK_SLOW_MS = 500, /* … after KNOCK_FAST of them */
     KNOCK_FAST = 200,
     SETTINGS_AGAIN_MS = 1000,
 };
@@ -46,10 +46,10 @@ struct probe {
     uint64_t child;
     bool busy;
     bool in_round;
-    bool again;         /* asked for while a round ran */
+    bool again; /* asked for while a round ran */
     bool settings_due;
     struct mono settings_again; /* the server takes a while to reload: ask twice */
-    unsigned hello_for; /* the connection that was greeted */
+    unsigned hello_for;         /* the connection that was greeted */
     unsigned knocks;
     struct mono deadline; /* of this round */
     struct probe_round round;

@@ -23,18 +23,18 @@ enum { PROBE_SETTINGS_MAX = 32 };
 
 /* What the last rounds brought, of the postmaster that runs now. */
 struct probe_state {
-    bool answered;          /* this postmaster has answered a query at least once */
-    bool queryable;         /* and the last attempt did, too, or failed for want of a connection slot */
+    bool answered;  /* this postmaster has answered a query at least once */
+    bool queryable; /* and the last attempt did, too, or failed for want of a connection slot */
     struct mono answered_at; /* any word of a living server; MONO_NEVER: none */
     uint64_t system_id;
-    struct pg_view view;    /* in_recovery, timeline, position, streaming, ssn, ssn_names, waiters,
+    struct pg_view view;     /* in_recovery, timeline, position, streaming, ssn, ssn_names, waiters,
                                progress_at, walsenders, checkpointed: the rest is empty */
-    struct pg_facts facts;  /* state, role, pending, progress are others' to fill */
+    struct pg_facts facts;   /* state, role, pending, progress are others' to fill */
     unsigned settings_round; /* counts answers; 0: none yet */
-    size_t n_settings;      /* those of the command line, and those that wait for a restart */
+    size_t n_settings;       /* those of the command line, and those that wait for a restart */
     struct probe_setting settings[PROBE_SETTINGS_MAX];
     struct mono not_streaming_since; /* standby; MONO_NEVER while it streams */
-    char trouble[512];      /* why it cannot be asked; "" */
+    char trouble[512];               /* why it cannot be asked; "" */
 };
 
 /* All borrowed but the texts. `changed` is called after every round, good or bad. */

@@ -111,7 +111,7 @@ void probe_read_pending(const PGresult *result, struct probe_state *ret)
     size_t index;
     json_t *row;
     ret->n_settings = 0;
-    json_array_foreach(list, index, row) {
+    json_array_foreach (list, index, row) {
         if (ret->n_settings == PROBE_SETTINGS_MAX)
             break;
         struct probe_setting *setting = &ret->settings[ret->n_settings++];
@@ -179,7 +179,7 @@ static void read_slots(const char *text, struct pg_facts *facts)
     size_t index;
     json_t *row;
     facts->n_slots = 0;
-    json_array_foreach(list, index, row) {
+    json_array_foreach (list, index, row) {
         if (facts->n_slots == PG_SLOTS_MAX)
             break;
         struct pg_slot_fact *slot = &facts->slots[facts->n_slots++];
@@ -201,7 +201,7 @@ static void read_senders(const char *text, struct pg_facts *facts, struct pg_vie
     json_t *row;
     facts->n_walsenders = 0;
     view->n_walsenders = 0;
-    json_array_foreach(list, index, row) {
+    json_array_foreach (list, index, row) {
         struct pg_walsender_fact fact;
         lsn_t flush;
         read_sender(row, &fact, &flush);
@@ -254,8 +254,7 @@ static void read_primary(const PGresult *result, struct mono now, struct probe_r
     /* S5: judged by waiters and flush progress. */
     if (view->waiters == 0 || before.in_recovery || moved(&before, view))
         view->progress_at = now;
-    view->checkpointed =
-        (uint32_t)to_number(column(result, COL_CHECKPOINT_TLI)) == round->timeline;
+    view->checkpointed = (uint32_t)to_number(column(result, COL_CHECKPOINT_TLI)) == round->timeline;
     round->next.not_streaming_since = MONO_NEVER;
 }
 

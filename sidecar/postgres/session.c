@@ -12,7 +12,13 @@
 
 /*   closed -> connecting -> idle -> sending -> reading -> idle
  *      ^__________|__________|_________|__________|            */
-enum session_state { SESSION_CLOSED, SESSION_CONNECTING, SESSION_IDLE, SESSION_SENDING, SESSION_READING };
+enum session_state {
+    SESSION_CLOSED,
+    SESSION_CONNECTING,
+    SESSION_IDLE,
+    SESSION_SENDING,
+    SESSION_READING
+};
 
 /* What a step waits for (style A11). */
 enum want { WANT_READ, WANT_WRITE, WANT_BOTH, WANT_NOTHING, FAILED };
@@ -221,11 +227,15 @@ static enum want connected(struct session *session)
 static enum want connect_step(struct session *session)
 {
     switch (PQconnectPoll(session->conn)) {
-    case PGRES_POLLING_READING: return WANT_READ;
-    case PGRES_POLLING_WRITING: return WANT_WRITE;
-    case PGRES_POLLING_OK: return connected(session);
+    case PGRES_POLLING_READING:
+        return WANT_READ;
+    case PGRES_POLLING_WRITING:
+        return WANT_WRITE;
+    case PGRES_POLLING_OK:
+        return connected(session);
     case PGRES_POLLING_ACTIVE:
-    case PGRES_POLLING_FAILED: return FAILED;
+    case PGRES_POLLING_FAILED:
+        return FAILED;
     }
     return FAILED;
 }
@@ -371,11 +381,11 @@ static void answer_query(struct session *session)
         answer.code =
             err_set(&err, ERR_REFUSED, "%s",
                     first_line(PQresultErrorMessage(session->result), line, sizeof(line)));
-    } else if (session->shape == SESSION_ROW && (PQntuples(session->result) != 1 ||
-                                                 PQnfields(session->result) < session->columns)) {
-        answer.code = err_set(&err, ERR_PROTOCOL, "%d rows of %d columns instead of one of %d",
-                              PQntuples(session->result), PQnfields(session->result),
-                              session->columns);
+    } else if (session->shape == SESSION_ROW &&
+               (PQntuples(session->result) != 1 || PQnfields(session->result) < session->columns)) {
+        answer.code =
+            err_set(&err, ERR_PROTOCOL, "%d rows of %d columns instead of one of %d",
+                    PQntuples(session->result), PQnfields(session->result), session->columns);
     }
     if (answer.code != ERR_OK)
         answer.result = NULL;
@@ -389,13 +399,17 @@ static void answer_query(struct session *session)
 static enum want step(struct session *session)
 {
     switch (session->state) {
-    case SESSION_CLOSED: return connect_start(session);
+    case SESSION_CLOSED:
+        return connect_start(session);
     case SESSION_CONNECTING:
         session->socket = source_free(session->socket);
         return connect_step(session);
-    case SESSION_IDLE: return query_start(session);
-    case SESSION_SENDING: return send_step(session);
-    case SESSION_READING: return read_step(session);
+    case SESSION_IDLE:
+        return query_start(session);
+    case SESSION_SENDING:
+        return send_step(session);
+    case SESSION_READING:
+        return read_step(session);
     }
     return FAILED;
 }
@@ -414,11 +428,20 @@ static void advance(void *arg)
     struct session *session = arg;
     while (session->busy) {
         switch (step(session)) {
-        case WANT_READ: wait_for(session, LOOP_READ); return;
-        case WANT_WRITE: wait_for(session, LOOP_WRITE); return;
-        case WANT_BOTH: wait_for(session, LOOP_READ | LOOP_WRITE); return;
-        case FAILED: answer_failed_connection(session); return;
-        case WANT_NOTHING: break;
+        case WANT_READ:
+            wait_for(session, LOOP_READ);
+            return;
+        case WANT_WRITE:
+            wait_for(session, LOOP_WRITE);
+            return;
+        case WANT_BOTH:
+            wait_for(session, LOOP_READ | LOOP_WRITE);
+            return;
+        case FAILED:
+            answer_failed_connection(session);
+            return;
+        case WANT_NOTHING:
+            break;
         }
         wait_for(session, LOOP_READ);
         if (session->state == SESSION_IDLE && session->sent) {

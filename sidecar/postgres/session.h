@@ -16,23 +16,23 @@
 struct session;
 
 struct session_options {
-    const char *host;             /* directory of a unix socket, or an address in numbers */
+    const char *host; /* directory of a unix socket, or an address in numbers */
     int port;
     const char *database;
     const struct config_login *login; /* user, password, TLS; none of it is ever logged */
-    const char *application_name; /* never a member's name (S7) */
-    const char *settings;         /* "-c name=value …" for this session; NULL: none */
-    bool replication;             /* replication=database: SQL and IDENTIFY_SYSTEM */
+    const char *application_name;     /* never a member's name (S7) */
+    const char *settings;             /* "-c name=value …" for this session; NULL: none */
+    bool replication;                 /* replication=database: SQL and IDENTIFY_SYSTEM */
 };
 
 /* What a result must look like; anything else is ERR_PROTOCOL. */
 enum session_shape {
     SESSION_ANY,
-    SESSION_ROW,  /* exactly one row */
+    SESSION_ROW, /* exactly one row */
 };
 
 struct session_answer {
-    enum err_code code;     /* TIMEOUT, UNREACHABLE (no word from a server), REFUSED (the server's
+    enum err_code code; /* TIMEOUT, UNREACHABLE (no word from a server), REFUSED (the server's
                                error, also on connecting), PROTOCOL */
     const struct err *err;
     const PGresult *result; /* with ERR_OK; borrowed during the callback */
@@ -44,11 +44,11 @@ typedef void session_done_fn(void *arg, const struct session_answer *answer);
 typedef void session_lost_fn(void *arg);
 
 struct session_query {
-    const char *sql;         /* copied */
+    const char *sql; /* copied */
     enum session_shape shape;
-    int columns;             /* with SESSION_ROW: at least so many */
-    struct mono deadline;    /* of connecting and the query together */
-    session_done_fn *done;   /* once, from the loop; not after session_free or session_close */
+    int columns;           /* with SESSION_ROW: at least so many */
+    struct mono deadline;  /* of connecting and the query together */
+    session_done_fn *done; /* once, from the loop; not after session_free or session_close */
     void *arg;
 };
 

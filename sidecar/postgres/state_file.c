@@ -8,8 +8,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "json/json.h"
 #include "sidecar/postgres/files.h"
+#include "json/json.h"
 
 /* One request. What the thread pool works on; it outlives the state_file when that is freed. */
 struct state_job {

@@ -8,9 +8,9 @@
 #include "loop/loop.h"
 
 struct store_memory {
-    bool exists;             /* false: no file yet (first start, or a new volume) */
+    bool exists;              /* false: no file yet (first start, or a new volume) */
     uint64_t etcd_cluster_id; /* as etcd's header says */
-    int64_t sync_revision;   /* highest mod_revision at which /sync was seen */
+    int64_t sync_revision;    /* highest mod_revision at which /sync was seen */
 };
 
 struct state_file;

@@ -6,17 +6,18 @@
 #include "base/clean.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "sidecar/postgres/op.h"
-#include "sidecar/postgres/options.h"
 #include "sidecar/postgres/files.h"
 #include "sidecar/postgres/fresh.h"
+#include "sidecar/postgres/op.h"
+#include "sidecar/postgres/options.h"
 
 /* A cluster that has written less WAL than this is small: its checkpoint need not be spread. */
 static const lsn_t small_cluster = (lsn_t)1 << 30;
 
-static const char *const refused[] = { "pgdata", "format", "wal-method", "xlog-method", "gzip",
-                                       "version", "dbname", "host", "port", "username", "password",
-                                       "help", NULL };
+static const char *const refused[] = { "pgdata", "format",   "wal-method", "xlog-method",
+                                       "gzip",   "version",  "dbname",     "host",
+                                       "port",   "username", "password",   "help",
+                                       NULL };
 
 static void next_method(struct pg_op *op);
 
@@ -99,6 +100,19 @@ static void after_method(struct pg_op *op, const struct tool_result *result)
     op_fail(op, code, "%s", err.text);
 }
 
+/* Tools never use a member's name as application_name (S7). */
+static void add_source(const struct pg_op *op, const char *database, struct text *conninfo)
+{
+    const struct conf_target source = {
+        .login = &op->pg->parts.config->postgresql.replication,
+        .host = op->host,
+        .port = op->port,
+        .database = database,
+        .application_name = "pgvigil_clone",
+    };
+    conf_conninfo(&op->pg->place, &source, conninfo);
+}
+
 static void run_base_backup(struct pg_op *op)
 {
     const struct config_postgresql *pg = &op->pg->parts.config->postgresql;
@@ -106,8 +120,7 @@ static void run_base_backup(struct pg_op *op)
     char slot[LIMIT_NAME];
     auto_text struct text conninfo = text_new(CONF_CONNINFO_MAX);
     bool small = op->source_position != LSN_NONE && op->source_position < small_cluster;
-    conf_conninfo(&op->pg->place, &pg->replication, op->host, op->port, NULL, "pgvigil_clone",
-                  &conninfo);
+    add_source(op, NULL, &conninfo);
     member_slot_name(op->pg->parts.config->name, slot);
     arguments_add(&arguments, "--pgdata=%s", op->pg->place.fresh_data);
     arguments_add(&arguments, "--dbname=%s", text_str(&conninfo));
@@ -134,8 +147,7 @@ static void run_command(struct pg_op *op, const char *method)
     bool no_params = json_is_true(json_object_get(section, "no_params"));
     struct arguments arguments = { .n = 0 };
     auto_text struct text conninfo = text_new(CONF_CONNINFO_MAX);
-    conf_conninfo(&op->pg->place, &config->postgresql.replication, op->host, op->port,
-                  config->postgresql.database, "pgvigil_clone", &conninfo);
+    add_source(op, config->postgresql.database, &conninfo);
     arguments_add(&arguments, "-c");
     arguments_add(&arguments, "exec %s \"$@\"", command != NULL ? command : method);
     arguments_add(&arguments, "%s", method);

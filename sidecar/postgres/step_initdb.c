@@ -6,10 +6,10 @@
 #include "base/clean.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "sidecar/postgres/op.h"
-#include "sidecar/postgres/options.h"
 #include "sidecar/postgres/files.h"
 #include "sidecar/postgres/fresh.h"
+#include "sidecar/postgres/op.h"
+#include "sidecar/postgres/options.h"
 
 static const char *const refused[] = { "pgdata",   "nosync",  "no-sync", "pwfile", "sync-only",
                                        "username", "version", "help",    NULL };
@@ -174,8 +174,8 @@ static enum err_code prepare(struct op_job *job, struct err *err)
     if (code == ERR_OK)
         code = conf_write_pgpass(&job->place, &job->files, err);
     if (code == ERR_OK && job->text != NULL)
-        code = file_replace(pwfile_path(path, &job->place), job->text, strlen(job->text), 0600,
-                            err);
+        code =
+            file_replace(pwfile_path(path, &job->place), job->text, strlen(job->text), 0600, err);
     return code;
 }
 

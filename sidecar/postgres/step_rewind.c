@@ -4,9 +4,9 @@
 #include "base/clean.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "sidecar/postgres/files.h"
 #include "sidecar/postgres/op.h"
 #include "sidecar/postgres/options.h"
-#include "sidecar/postgres/files.h"
 
 /* After this it changes the directory, and what it leaves when it fails cannot be started. */
 static const char point_of_no_return[] = "rewinding from last common checkpoint";
@@ -54,8 +54,14 @@ static void run_rewind(struct pg_op *op)
     struct arguments arguments = { .n = 0 };
     struct parameters parameters = { .n = 0 };
     auto_text struct text conninfo = text_new(CONF_CONNINFO_MAX);
-    conf_conninfo(&op->pg->place, pg->rewind.username != NULL ? &pg->rewind : &pg->superuser,
-                  op->host, op->port, pg->database, "pgvigil_rewind", &conninfo);
+    const struct conf_target source = {
+        .login = pg->rewind.username != NULL ? &pg->rewind : &pg->superuser,
+        .host = op->host,
+        .port = op->port,
+        .database = pg->database,
+        .application_name = "pgvigil_rewind",
+    };
+    conf_conninfo(&op->pg->place, &source, &conninfo);
     postgres_parameters(op->pg, false, &parameters);
     arguments_add(&arguments, "--target-pgdata=%s", op->pg->place.data);
     arguments_add(&arguments, "--source-server=%s", text_str(&conninfo));
@@ -80,9 +86,8 @@ static enum err_code prepare(struct op_job *job, struct err *err)
         .starting = true,
     };
     enum err_code code = conf_write(&write, err);
-    return code == ERR_OK
-               ? file_replace(job->place.rewinding, word, strlen(word), 0600, err)
-               : code;
+    return code == ERR_OK ? file_replace(job->place.rewinding, word, strlen(word), 0600, err)
+                          : code;
 }
 
 static void after_prepare(struct pg_op *op, enum err_code code, const struct err *err)

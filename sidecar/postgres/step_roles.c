@@ -74,8 +74,14 @@ static void run_command(struct pg_op *op)
     auto_text struct text passfile = text_new(LIMIT_PATH + 16);
     const char *env[] = { NULL, "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0",
                           NULL };
-    conf_conninfo(&op->pg->place, &config->postgresql.superuser, op->pg->place.local_host,
-                  op->pg->place.port, config->postgresql.database, "pgvigil_bootstrap", &conninfo);
+    const struct conf_target target = {
+        .login = &config->postgresql.superuser,
+        .host = op->pg->place.local_host,
+        .port = op->pg->place.port,
+        .database = config->postgresql.database,
+        .application_name = "pgvigil_bootstrap",
+    };
+    conf_conninfo(&op->pg->place, &target, &conninfo);
     text_addf(&passfile, "PGPASSFILE=%s", op->pg->place.pgpass);
     env[0] = text_str(&passfile);
     arguments_add(&arguments, "-c");

@@ -17,8 +17,9 @@ enum { POLL_MS = 10, RETRY_MS = 50, MAX_ENV = 200 };
 /* patroni-compat 1.1: what is meant for us is kept from it; PATH is ours. */
 static bool is_inherited(const char *variable)
 {
-    static const char *const not_these[] = { "PATRONI_", "PGVIGIL_", "KUBERNETES_", "NOTIFY_SOCKET=",
-                                             "PATH=", "PG", "LC_ALL=" };
+    static const char *const not_these[] = { "PATRONI_",       "PGVIGIL_", "KUBERNETES_",
+                                             "NOTIFY_SOCKET=", "PATH=",    "PG",
+                                             "LC_ALL=" };
     for (size_t i = 0; i < sizeof(not_these) / sizeof(not_these[0]); i++)
         if (text_starts_with(variable, not_these[i]))
             return false;
@@ -136,8 +137,10 @@ static void when_looked(struct pg_op *op)
         return;
     }
     if (look->dir.rewinding) {
-        op_fail(op, ERR_INVALID, "pg_rewind was interrupted and has left %s unusable: it must end, "
-                                 "or the member be cloned again", op->pg->place.data);
+        op_fail(op, ERR_INVALID,
+                "pg_rewind was interrupted and has left %s unusable: it must end, "
+                "or the member be cloned again",
+                op->pg->place.data);
         return;
     }
     bool primary = op->step.kind == STEP_START_PRIMARY;

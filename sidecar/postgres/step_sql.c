@@ -78,10 +78,11 @@ static void look_at_waiting(struct pg_op *op)
         op_later(op, PROBE_POLL_MS, look_at_waiting);
         return;
     }
-    snprintf(sql, sizeof(sql),
-             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %d AND wait_event = 'SyncRep'),"
-             " (SELECT count(*) FROM pg_stat_replication WHERE sync_priority > 0)",
-             pid);
+    snprintf(
+        sql, sizeof(sql),
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %d AND wait_event = 'SyncRep'),"
+        " (SELECT count(*) FROM pg_stat_replication WHERE sync_priority > 0)",
+        pid);
     op_query(op, sql, SESSION_ROW, 2, when_looked_at);
 }
 

@@ -242,8 +242,7 @@ static void on_output(void *arg, const char *bytes, size_t len)
         if (length == 0 || run->call == NULL || run->call->line == NULL)
             continue;
         char copy[LINE_MAX_BYTES];
-        snprintf(copy, sizeof(copy), "%.*s", (int)length,
-                 line);
+        snprintf(copy, sizeof(copy), "%.*s", (int)length, line);
         run->call->line(run->call->arg, copy);
     }
 }
@@ -333,7 +332,8 @@ static const char *last_words(const char *output, char *buffer, size_t size)
     }
     size_t len = end - begin;
     for (size_t i = 0; i < len; i++)
-        buffer[i] = output[begin + i] == '\n' || output[begin + i] == '\r' ? ' ' : output[begin + i];
+        buffer[i] =
+            output[begin + i] == '\n' || output[begin + i] == '\r' ? ' ' : output[begin + i];
     buffer[len] = '\0';
     return buffer;
 }
