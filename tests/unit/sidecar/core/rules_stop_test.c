@@ -58,6 +58,7 @@ START_TEST(order_of_the_end)
     view.guard.stop_requested = true;
     DECIDES(&view, "stop-release", ACT_RELEASE);
     view.lease.owns_key = false;
+    view.store.leader_exists = false;
     view.store.holder.released = true;
     DECIDES(&view, "stopped", ACT_STOPPED);
     view.memory.handed_over = true;

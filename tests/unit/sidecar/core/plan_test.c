@@ -1,0 +1,573 @@
+/* The orders that protect data (S2, S4, L4, G1). */
+#include "sidecar/core/plan.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../support/view_stub.h"
+
+#define STOP "fast stop?, kill"
+#define PROMOTION \
+    "guard deadline, end blocking sessions?, write /sync {}, pg_promote, await primary"
+
+/* ---- each action in words ------------------------------------------------------------- */
+
+START_TEST(nothing)
+{
+    struct view view;
+    view_of_leader(&view);
+    PLANS(&view, ACT_WAIT, "");
+    ck_assert_uint_eq(plan_make(&view, &(struct decision){ .action = ACT_MAX }).n, 0);
+}
+END_TEST
+
+/* L4: the guard's deadline before pg_promote; S4: "the last step before pg_promote is a transaction
+ * that writes /sync = {leader: self, no standbys}". */
+START_TEST(take)
+{
+    struct view view;
+    view_of_leaderless(&view);
+    PLANS(&view, ACT_TAKE, "take key, " PROMOTION);
+    /* In force is what /sync says, whatever `config` says. */
+    view.policy.sync_on = false;
+    PLANS(&view, ACT_TAKE, "take key, " PROMOTION);
+    view.store.sync = (struct sync_state){ .exists = false };
+    view_edit_peer(&view, "b")->has_key = false;
+    PLANS(&view, ACT_TAKE,
+          "take key, guard deadline, end blocking sessions?, pg_promote, await primary");
+}
+END_TEST
+
+START_TEST(promotes)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.pg.in_recovery = true;
+    PLANS(&view, ACT_PROMOTE, PROMOTION);
+}
+END_TEST
+
+START_TEST(fence_and_adopt_and_abandon)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.lease.owns_key = false;
+    PLANS(&view, ACT_ADOPT, "adopt key");
+    view.guard.lease_id = 0;
+    PLANS(&view, ACT_FENCE, "kill");
+    view_of_lost_postmaster(&view);
+    view.store.leader_exists = false;
+    PLANS(&view, ACT_ABANDON, "kill, revoke lease");
+}
+END_TEST
+
+/* L2: read-only before the lease ends: half of what is left before the margin goes to the fast stop,
+ * the rest to the kill. */
+START_TEST(demote)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.lease.held_until = mono_add(view.now, 1249);
+    PLANS(&view, ACT_DEMOTE, STOP);
+    struct decision decision = decide(&view);
+    ck_assert_int_eq(plan_make(&view, &decision).steps[0].deadline_ms, 499);
+    view.lease.held_until = mono_add(view.now, 450);
+    ck_assert_int_eq(plan_make(&view, &decision).steps[0].deadline_ms, 100);
+}
+END_TEST
+
+/* Part 6: "initialize held under its lease while empty, replaced by the system id"; L4 and S4 hold
+ * for the first primary, too. */
+START_TEST(bootstrap)
+{
+    struct view view;
+    view_of_nothing(&view);
+    PLANS(&view, ACT_BOOTSTRAP,
+          "create initialize, initdb, write initialize, move initdb into place, take key, guard "
+          "deadline, write /sync {}, start primary=empty, await primary, create roles, write "
+          "config");
+    view.store.initialize_exists = true;
+    view.store.initialize = 42;
+    view.pg.dir = DATA_DIR_FRESH;
+    view.pg.system_id = 42;
+    view.policy.sync_on = false;
+    PLANS(&view, ACT_BOOTSTRAP,
+          "move initdb into place, take key, guard deadline, start primary=empty, await primary, "
+          "create roles, write config");
+}
+END_TEST
+
+START_TEST(finish_bootstrap)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.store.config_exists = false;
+    PLANS(&view, ACT_FINISH_BOOTSTRAP, "create roles, write config");
+    view.store.config_exists = true;
+    view.store.initialize = 0;
+    PLANS(&view, ACT_FINISH_BOOTSTRAP, "create roles, write initialize");
+}
+END_TEST
+
+/* S2: "A restart in place as primary needs an SSN on disk that covers /sync"; L4 before it. */
+START_TEST(start_primary)
+{
+    struct view view;
+    view_of_lost_postmaster(&view);
+    view_edit_peer(&view, "b")->member.state = MEMBER_STOPPED;
+    PLANS(&view, ACT_START_PRIMARY, "guard deadline, start primary=names {b}");
+    view.store.sync.standbys.n = 0;
+    view.policy.sync_strict = true;
+    PLANS(&view, ACT_START_PRIMARY, "guard deadline, start primary=nobody");
+}
+END_TEST
+
+/* Part 6: "checkpoint; fast stop; standby has the shutdown record; release naming the candidate".
+ * G1: the key goes only after KILL_TREE has seen the tree gone. */
+START_TEST(handover)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.guard.stop_requested = true;
+    PLANS(&view, ACT_HANDOVER, "checkpoint?, " STOP ", await standby {b}?, release key");
+    view_edit_peer(&view, "b")->has_key = false;
+    PLANS(&view, ACT_HANDOVER, "checkpoint?, " STOP ", release key");
+    view.pg.state = PG_STARTING;
+    PLANS(&view, ACT_HANDOVER, STOP ", release key");
+    view_of_leader(&view);
+    view_ask_failover(&view, "a", "b");
+    PLANS(&view, ACT_HANDOVER, "checkpoint?, " STOP ", await standby:b {b}?, release key:b");
+}
+END_TEST
+
+/* G1 also for what was asked of the guard before and not answered yet, a start included. */
+START_TEST(release)
+{
+    struct view view;
+    view_of_lost_postmaster(&view);
+    PLANS(&view, ACT_RELEASE, "kill, release key");
+    view_of_lost_postmaster(&view);
+    view.guard.stop_requested = true;
+    view.lease.owns_key = false;
+    view.store.leader_exists = false;
+    view.store.holder.released = true;
+    PLANS(&view, ACT_STOPPED, "handed over");
+}
+END_TEST
+
+/* S5: "A sync standby that stops in order first asks to leave /sync and stops when the primary has
+ * shrunk, or after 2 s". */
+START_TEST(leave)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.guard.stop_requested = true;
+    PLANS(&view, ACT_LEAVE, "ask to leave /sync?, await leaving /sync?, " STOP);
+    struct decision decision = decide(&view);
+    ck_assert_int_eq(plan_make(&view, &decision).steps[1].deadline_ms, 2000);
+    view.store.sync.standbys.n = 0;
+    PLANS(&view, ACT_LEAVE, STOP);
+}
+END_TEST
+
+/* S2: "A member clones only while /sync does not name it, and writes a new data id first". */
+START_TEST(clone)
+{
+    struct view view;
+    view_of_stopped(&view);
+    view.pg.dir = DATA_DIR_EMPTY;
+    PLANS(&view, ACT_CLONE, "write data id, base backup:b, start standby:b");
+}
+END_TEST
+
+/* The same for data that is there: out of /sync (which must succeed), down, a new id, and only then
+ * is anything removed. */
+START_TEST(reclone)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.orders.reinit = true;
+    PLANS(&view, ACT_RECLONE,
+          "ask to leave /sync, await leaving /sync, " STOP ", write data id, remove data, base "
+          "backup:b, start standby:b");
+    view_of_stopped(&view);
+    view.orders.reinit = true;
+    PLANS(&view, ACT_RECLONE, "write data id, remove data, base backup:b, start standby:b");
+}
+END_TEST
+
+START_TEST(rewind_and_follow)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.store.sync.standbys.n = 0;
+    view.pg.follow_stuck = true;
+    view_edit_peer(&view, "b")->member.timeline = 2;
+    PLANS(&view, ACT_REWIND, STOP ", write data id, pg_rewind:b, start standby:b");
+    view_of_stopped(&view);
+    view.pg.rewinding = true;
+    PLANS(&view, ACT_REWIND, "write data id, pg_rewind:b, start standby:b");
+    view_of_standby(&view);
+    view.pg.upstream[0] = 'c';
+    PLANS(&view, ACT_FOLLOW, "set primary_conninfo:b");
+    view_of_stopped(&view);
+    PLANS(&view, ACT_START_STANDBY, "start standby:b");
+}
+END_TEST
+
+/* A restart of the primary is one in place (S2, L4); one of a sync standby leaves /sync first. */
+START_TEST(restart)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.orders.restart = true;
+    PLANS(&view, ACT_RESTART,
+          "checkpoint?, " STOP ", guard deadline, start primary=names {b}");
+    view_of_standby(&view);
+    view.orders.restart = true;
+    PLANS(&view, ACT_RESTART,
+          "ask to leave /sync?, await leaving /sync?, " STOP ", start standby:b");
+}
+END_TEST
+
+/* S2: "shrink /sync first, then SSN"; "SSN is emptied only after a /sync write of this very shrink". */
+START_TEST(sync_shrink)
+{
+    struct view view;
+    view_of_leader(&view);
+    view_edit_peer(&view, "b")->member.tags.nosync = true;
+    PLANS(&view, ACT_SYNC_SHRINK,
+          "write /sync {}, set synchronous names=empty, await names shown=empty");
+    view_of_leader(&view);
+    view.pg.ssn_names = view_names("b", "c");
+    PLANS(&view, ACT_SYNC_SHRINK,
+          "write /sync {b}, set synchronous names=names {b}, await names shown=names {b}");
+    view.policy.sync_strict = true;
+    view.store.sync.standbys.n = 0;
+    PLANS(&view, ACT_SYNC_SHRINK,
+          "write /sync {}, set synchronous names=nobody, await names shown=nobody");
+}
+END_TEST
+
+/* S2: "Every growth goes by way of the name that nobody has"; from empty a commit must be seen not
+ * to wait first; /sync comes last. */
+START_TEST(sync_grow)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.store.sync.standbys.n = 0;
+    view.pg.ssn = view.pg.ssn_disk = SSN_EMPTY;
+    PLANS(&view, ACT_SYNC_GROW,
+          "see a commit not wait, set synchronous names=nobody, see a commit wait, read flush "
+          "position, set synchronous names=names {b}, await sync {b}, write /sync {b}");
+    view_of_leader(&view);
+    view.policy.sync_count = 2;
+    view_add_peer(&view, "c");
+    view_add_walsender(&view, "c");
+    PLANS(&view, ACT_SYNC_GROW,
+          "set synchronous names=nobody, see a commit wait, read flush position, set synchronous "
+          "names=names {b,c}, await sync {b,c}, write /sync {b,c}");
+}
+END_TEST
+
+/* patroni-compat 1.6: /sync is deleted first, then the names are emptied. */
+START_TEST(sync_off)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.policy.sync_on = false;
+    PLANS(&view, ACT_SYNC_OFF,
+          "delete /sync, set synchronous names=empty, await names shown=empty");
+    view.store.sync = (struct sync_state){ .exists = false };
+    PLANS(&view, ACT_SYNC_OFF, "set synchronous names=empty, await names shown=empty");
+}
+END_TEST
+
+START_TEST(small_ones)
+{
+    struct view view;
+    view_of_leader(&view);
+    view_ask_failover(&view, "a", "a");
+    PLANS(&view, ACT_CLEAR_FAILOVER, "clear failover");
+    view_of_leader(&view);
+    view.pg.pending_reload = true;
+    PLANS(&view, ACT_RELOAD, "write configuration, reload");
+    view_of_leader(&view);
+    view.pg.checkpointed = false;
+    PLANS(&view, ACT_SETTLE, "write history?, checkpoint");
+    view.pg.slots_differ = true;
+    PLANS(&view, ACT_SETTLE, "member slots, write history?, checkpoint");
+    view.pg.checkpointed = true;
+    PLANS(&view, ACT_SETTLE, "member slots");
+}
+END_TEST
+
+/* ---- what holds for every plan --------------------------------------------------------- */
+
+/* Plans of every action in views that differ in whatever a plan looks at. */
+typedef void plan_fn(const struct view *view, const struct plan *plan, void *arg);
+
+static void vary(struct view *view, int bits)
+{
+    view->guard.tree_alive = bits & 1;
+    view->pg.in_recovery = bits & 2;
+    view->policy.sync_on = bits & 4;
+    view->policy.sync_strict = bits & 8;
+    view->pg.ssn = bits & 16 ? SSN_NAMES : SSN_EMPTY;
+    view->pg.checkpointed = !(bits & 32);
+    view->pg.slots_differ = bits & 64;
+    view->store.config_exists = !(bits & 128);
+    view->store.initialize = bits & 256 ? 0 : 42;
+    if (bits & 512)
+        names_add(&view->store.sync.standbys, view->self);
+    if (bits & 1024)
+        view->store.sync = (struct sync_state){ .exists = false };
+    view->pg.state = bits & 2048 ? PG_STARTING : PG_UP;
+}
+
+enum { N_VARIATIONS = 4096 };
+
+static void every_plan(plan_fn *fn, void *arg)
+{
+    static struct view view;
+    struct decision decision = { .rule = "test", .names = view_names("b", "c"), .peer = "b" };
+    for (int bits = 0; bits < N_VARIATIONS; bits++) {
+        view_of_leader(&view);
+        vary(&view, bits);
+        for (int action = 0; action < ACT_MAX; action++) {
+            decision.action = (enum action)action;
+            struct plan plan = plan_make(&view, &decision);
+            fn(&view, &plan, arg);
+        }
+    }
+}
+
+static int find(const struct plan *plan, enum step_kind kind)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        if (plan->steps[i].kind == kind)
+            return (int)i;
+    return -1;
+}
+
+static void check_bounds(const struct view *view, const struct plan *plan, void *arg)
+{
+    (void)view;
+    (void)arg;
+    ck_assert_uint_le(plan->n, LIMIT_STEPS);
+    ck_assert_int_eq(plan->n == 0, plan->action == ACT_WAIT ||
+                                       (plan->action == ACT_SETTLE && view->pg.checkpointed &&
+                                        !view->pg.slots_differ));
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct step *step = &plan->steps[i];
+        bool as_long_as_data = step->kind == STEP_BASE_BACKUP || step->kind == STEP_REWIND ||
+                               step->kind == STEP_REMOVE_DATA;
+        ck_assert_msg(as_long_as_data == (step->deadline_ms == 0), "%s has no deadline",
+                      step_name(step->kind));
+        ck_assert_int_ge(step->deadline_ms, 0);
+    }
+}
+
+/* "A bounded, ordered list of steps, each with a deadline". */
+START_TEST(bounded)
+{
+    every_plan(check_bounds, NULL);
+}
+END_TEST
+
+static void mark_kinds(const struct view *view, const struct plan *plan, void *arg)
+{
+    bool *seen = arg;
+    (void)view;
+    for (size_t i = 0; i < plan->n; i++)
+        seen[plan->steps[i].kind] = true;
+}
+
+/* A step kind that no plan has would be dead code in steps, simulation and documentation. */
+START_TEST(every_step_is_used)
+{
+    bool seen[STEP_MAX] = { false };
+    every_plan(mark_kinds, seen);
+    for (int kind = 0; kind < STEP_MAX; kind++)
+        ck_assert_msg(seen[kind], "no plan has \"%s\"", step_name((enum step_kind)kind));
+}
+END_TEST
+
+/* L4: nothing becomes primary before the guard has acknowledged a deadline of this key. */
+static void check_deadline_first(const struct view *view, const struct plan *plan, void *arg)
+{
+    int deadline = find(plan, STEP_GUARD_DEADLINE);
+    int promote = find(plan, STEP_PROMOTE), start = find(plan, STEP_START_PRIMARY);
+    (void)view;
+    (void)arg;
+    if (promote >= 0)
+        ck_assert(deadline >= 0 && deadline < promote);
+    if (start >= 0)
+        ck_assert(deadline >= 0 && deadline < start);
+    if (deadline >= 0) {
+        ck_assert(!plan->steps[deadline].optional);
+        ck_assert_int_lt(find(plan, STEP_TAKE_KEY), deadline);
+    }
+}
+
+START_TEST(guard_deadline_first)
+{
+    every_plan(check_deadline_first, NULL);
+}
+END_TEST
+
+/* S4: wherever the cluster is synchronous, WRITE_SYNC with nobody is the last step before PROMOTE. */
+static void check_write_sync_last(const struct view *view, const struct plan *plan, void *arg)
+{
+    int promote = find(plan, STEP_PROMOTE);
+    (void)arg;
+    if (promote < 0 || (!view->policy.sync_on && !sync_in_force(&view->store.sync)))
+        return;
+    const struct step *before = &plan->steps[promote - 1];
+    ck_assert_int_eq(before->kind, STEP_WRITE_SYNC);
+    ck_assert_uint_eq(before->names.n, 0);
+    ck_assert(!before->optional);
+}
+
+START_TEST(write_sync_is_last_before_promotion)
+{
+    every_plan(check_write_sync_last, NULL);
+}
+END_TEST
+
+/* G1: the key is released, and data is touched, only after the tree was seen gone; the kill that
+ * makes sure is never optional. */
+static void check_gone_first(const struct view *view, const struct plan *plan, void *arg)
+{
+    static const enum step_kind after[] = { STEP_RELEASE_KEY, STEP_REMOVE_DATA, STEP_REWIND,
+                                            STEP_START_STANDBY, STEP_START_PRIMARY };
+    int stop = find(plan, STEP_STOP_FAST), kill = find(plan, STEP_KILL_TREE);
+    (void)view;
+    (void)arg;
+    if (stop >= 0)
+        ck_assert_int_eq(kill, stop + 1);
+    if (kill < 0)
+        return;
+    ck_assert(!plan->steps[kill].optional);
+    for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+        int at = find(plan, after[i]);
+        ck_assert(at < 0 || at > kill);
+    }
+}
+
+START_TEST(gone_first)
+{
+    every_plan(check_gone_first, NULL);
+}
+END_TEST
+
+/* S1: how many names /sync and SSN have, step by step: /sync is never more than what backends are
+ * made to wait for. */
+static void check_cover(const struct view *view, const struct plan *plan, void *arg)
+{
+    struct names sync = view->store.sync.standbys;
+    bool covered_by_ssn = true;
+    (void)arg;
+    if (plan->action != ACT_SYNC_GROW && plan->action != ACT_SYNC_SHRINK &&
+        plan->action != ACT_SYNC_OFF)
+        return;
+    if (names_has(&sync, view->self))
+        return; /* not a leader's view */
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct step *step = &plan->steps[i];
+        if (step->kind == STEP_WRITE_SYNC)
+            sync = step->names;
+        if (step->kind == STEP_DELETE_SYNC)
+            sync.n = 0;
+        if (step->kind == STEP_SET_SSN)
+            covered_by_ssn = step->ssn == SSN_NOBODY || names_covers(&step->names, &sync);
+        ck_assert_msg(covered_by_ssn && !step->optional, "%s: %s", action_name(plan->action),
+                      step_name(step->kind));
+    }
+}
+
+START_TEST(names_cover_sync)
+{
+    every_plan(check_cover, NULL);
+}
+END_TEST
+
+/* S2: a clone, and what replaces data, writes a new data id first. */
+static void check_data_id(const struct view *view, const struct plan *plan, void *arg)
+{
+    static const enum step_kind replaces[] = { STEP_REMOVE_DATA, STEP_BASE_BACKUP, STEP_REWIND };
+    int id = find(plan, STEP_WRITE_DATA_ID);
+    (void)view;
+    (void)arg;
+    for (size_t i = 0; i < sizeof(replaces) / sizeof(replaces[0]); i++) {
+        int at = find(plan, replaces[i]);
+        ck_assert(at < 0 || (id >= 0 && id < at && !plan->steps[id].optional));
+    }
+}
+
+START_TEST(data_id_first)
+{
+    every_plan(check_data_id, NULL);
+}
+END_TEST
+
+START_TEST(step_names)
+{
+    for (int kind = 0; kind < STEP_MAX; kind++)
+        for (int other = 0; other < kind; other++)
+            ck_assert_str_ne(step_name((enum step_kind)kind), step_name((enum step_kind)other));
+}
+END_TEST
+
+static TCase *words(void)
+{
+    TCase *tests = tcase_create("words");
+    tcase_add_test(tests, nothing);
+    tcase_add_test(tests, take);
+    tcase_add_test(tests, promotes);
+    tcase_add_test(tests, fence_and_adopt_and_abandon);
+    tcase_add_test(tests, demote);
+    tcase_add_test(tests, bootstrap);
+    tcase_add_test(tests, finish_bootstrap);
+    tcase_add_test(tests, start_primary);
+    tcase_add_test(tests, handover);
+    tcase_add_test(tests, release);
+    tcase_add_test(tests, leave);
+    tcase_add_test(tests, clone);
+    tcase_add_test(tests, reclone);
+    tcase_add_test(tests, rewind_and_follow);
+    tcase_add_test(tests, restart);
+    tcase_add_test(tests, sync_shrink);
+    tcase_add_test(tests, sync_grow);
+    tcase_add_test(tests, sync_off);
+    tcase_add_test(tests, small_ones);
+    return tests;
+}
+
+static TCase *always(void)
+{
+    TCase *tests = tcase_create("always");
+    tcase_set_timeout(tests, 30);
+    tcase_add_test(tests, bounded);
+    tcase_add_test(tests, every_step_is_used);
+    tcase_add_test(tests, guard_deadline_first);
+    tcase_add_test(tests, write_sync_is_last_before_promotion);
+    tcase_add_test(tests, gone_first);
+    tcase_add_test(tests, names_cover_sync);
+    tcase_add_test(tests, data_id_first);
+    tcase_add_test(tests, step_names);
+    return tests;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("core/plan");
+    suite_add_tcase(suite, words());
+    suite_add_tcase(suite, always());
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
