@@ -80,9 +80,8 @@ static void on_alarm_list(void *arg, const struct etcd_alarms_result *result)
             continue;
         struct etcd_alarm alarm = result->alarms[at];
         operation->call = etcd_call_free(operation->call);
-        operation->call = etcd_alarm_disarm(membership->spec.etcd, alarm,
-                                            at_home(membership, OPERATION_MS), on_alarms,
-                                            membership);
+        operation->call = etcd_alarm_disarm(
+            membership->spec.etcd, alarm, at_home(membership, OPERATION_MS), on_alarms, membership);
         return;
     }
     finish(membership, &result->outcome);
@@ -261,8 +260,7 @@ static struct etcd_call *act_remote(struct membership *membership)
         return etcd_member_promote(etcd, decision->target, how, on_members, membership);
     if (decision->action == MEMBER_UPDATE)
         return etcd_member_update(
-            etcd,
-            (struct etcd_member_change){ view->me.id, view->peers[view->self].peer_url }, how,
+            etcd, (struct etcd_member_change){ view->me.id, view->peers[view->self].peer_url }, how,
             on_members, membership);
     if (decision->action == MEMBER_MOVE)
         return look_at_heir(membership, decision->target);

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,15 +21,15 @@
 #include "sidecar/guard/guard_client_spawn.h"
 
 enum {
-    GUARD_WAIT_MS = 2000,    /* a guard that is there answers within this time */
-    GUARD_LOOK_MS = 300,     /* between looks at a guard of our own that is not there */
-    TREE_MS = 5000,          /* until what a lost guard left is killed */
+    GUARD_WAIT_MS = 2000, /* a guard that is there answers within this time */
+    GUARD_LOOK_MS = 300,  /* between looks at a guard of our own that is not there */
+    TREE_MS = 5000,       /* until what a lost guard left is killed */
     PROBE_MS = 3000,
     PROBE_AGAIN_MS = 1000,
     PROBE_SOON_MS = 50, /* the guard has not reaped the last one yet */
-    PAUSE_MS = 200,          /* after an end of etcd; doubles up to … */
+    PAUSE_MS = 200,     /* after an end of etcd; doubles up to … */
     PAUSE_MAX_MS = 10000,
-    STEADY_MS = 10000,       /* so long it must have answered until its failures are forgotten */
+    STEADY_MS = 10000, /* so long it must have answered until its failures are forgotten */
     PLACES_MAX = 16,
 };
 
@@ -40,7 +43,7 @@ struct spawn_job {
     char dir[LIMIT_PATH];
     char socket[LIMIT_PATH];
     char lock[LIMIT_PATH];
-    bool if_missing; /* only if there is no socket: else the guard of our predecessor may answer */
+    bool if_missing; /* not where the guard of our predecessor listens */
     bool spawned;
     struct err err;
 };
@@ -97,10 +100,20 @@ static void make_dirs(const char *path)
     (void)mkdir(part, 0700);
 }
 
+/* Does a guard listen there? One that has ended leaves its socket behind. */
+static bool somebody_listens(const char *socket_path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (!text_copy(address.sun_path, sizeof(address.sun_path), socket_path))
+        return false;
+    auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
 static void spawn_work(void *arg)
 {
     struct spawn_job *job = arg;
-    if (job->if_missing && access(job->socket, F_OK) == 0)
+    if (job->if_missing && somebody_listens(job->socket))
         return;
     make_dirs(job->dir);
     struct mono give_up = mono_add(clock_mono(), TREE_MS);
@@ -207,8 +220,9 @@ static void probe_next_place(struct etcd_child *child)
         return;
     }
     child->place = 0;
-    (void)snprintf(child->trouble, sizeof(child->trouble), "no program %s is where etcd's guard "
-                                                           "runs",
+    (void)snprintf(child->trouble, sizeof(child->trouble),
+                   "no program %s is where etcd's guard "
+                   "runs",
                    child->spec.config->managed.bin);
     source_arm_in(child->probe_again, PROBE_AGAIN_MS);
 }
@@ -238,15 +252,13 @@ static void probe_done(void *arg, enum err_code code, int wait_status)
         probe_next_place(child);
     } else if (code != ERR_OK || !WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0) {
         log_debug("etcd-member: asking etcd for its version: %s", err_code_name(code));
-        source_arm_in(child->probe_again,
-                      code == ERR_REFUSED ? PROBE_SOON_MS : PROBE_AGAIN_MS);
+        source_arm_in(child->probe_again, code == ERR_REFUSED ? PROBE_SOON_MS : PROBE_AGAIN_MS);
     } else {
         read_version(child);
         child->known = true;
         child->trouble[0] = '\0';
         log_info("etcd-member: %s is of version %s, %d learners at a time",
-                 child->places[child->place], child->version,
-                 (int)etcd_child_max_learners(child));
+                 child->places[child->place], child->version, (int)etcd_child_max_learners(child));
     }
     tell(child);
 }
@@ -416,10 +428,10 @@ void etcd_child_start(struct etcd_child *child, enum etcd_begin begin, const cha
     (void)etcd_env(environ, env);
     child->starting = true;
     child->answering_since = MONO_NEVER;
-    guard_start(child->guard,
-                &(struct guard_start){
-                    .argv = (const char *const *)argv.word, .env = env, .cwd = "/" },
-                start_done, child);
+    guard_start(
+        child->guard,
+        &(struct guard_start){ .argv = (const char *const *)argv.word, .env = env, .cwd = "/" },
+        start_done, child);
     etcd_argv_done(&argv);
 }
 

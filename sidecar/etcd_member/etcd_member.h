@@ -15,13 +15,13 @@ struct etcd_member;
 
 struct etcd_member_spec {
     struct loop *loop;
-    const struct config *config; /* borrowed; config->managed is what it is about */
-    struct etcd *etcd;           /* client with every member's client_url */
-    struct http *http;           /* for the other members' REST */
+    const struct config *config;     /* borrowed; config->managed is what it is about */
+    struct etcd *etcd;               /* client with every member's client_url */
+    struct http *http;               /* for the other members' REST */
     const struct http_tls *peer_tls; /* may be NULL; borrowed */
-    const char *guard_path;      /* the guard's program, used when config->etcd_socket is NULL */
-    int64_t ttl_ms;              /* < 6 s: heartbeat 50 ms, election timeout 500 ms (part 3) */
-    loop_fn *changed;            /* status is new */
+    const char *guard_path; /* the guard's program, used when config->etcd_socket is NULL */
+    int64_t ttl_ms;         /* < 6 s: heartbeat 50 ms, election timeout 500 ms (part 3) */
+    loop_fn *changed;       /* status is new */
     void *arg;
 };
 
@@ -30,11 +30,13 @@ struct etcd_member *etcd_member_new(const struct etcd_member_spec *spec);
 struct etcd_member *etcd_member_free(struct etcd_member *member);
 
 struct etcd_member_status {
-    bool voter;            /* a started voter of the quorum */
-    const char *formation; /* JSON of GET /pgvigil/etcd; never NULL; borrowed until the loop goes on */
-    const char *trouble;   /* what a person must know or do (E4, E5), or what formation waits for; NULL */
-    bool no_space;         /* E5: failover impossible */
-    int voters;            /* of the cluster, as last seen */
+    bool voter; /* a started voter of the quorum */
+    const char
+        *formation; /* JSON of GET /pgvigil/etcd; never NULL; borrowed until the loop goes on */
+    const char
+        *trouble;  /* what a person must know or do (E4, E5), or what formation waits for; NULL */
+    bool no_space; /* E5: failover impossible */
+    int voters;    /* of the cluster, as last seen */
     int64_t db_bytes;
 };
 const struct etcd_member_status *etcd_member_status(const struct etcd_member *member);

@@ -58,8 +58,8 @@ struct member_decision member_decide(const struct member_view *view)
 {
     struct member_decision decision = { .action = MEMBER_WAIT, .rule = "none" };
     for (size_t rule = 0; rule < N_RULES; rule++) {
-        bool fits = rules[rule].when == ALWAYS ||
-                    (rules[rule].when == RUNNING) == view->guard.alive;
+        bool fits =
+            rules[rule].when == ALWAYS || (rules[rule].when == RUNNING) == view->guard.alive;
         if (!fits || !rules[rule].applies(view, &decision))
             continue;
         decision.rule = rules[rule].name;
@@ -89,7 +89,8 @@ __attribute__((format(printf, 2, 0))) static void say_words(struct member_decisi
     (void)vsnprintf(decision->reason, sizeof(decision->reason), format, args);
 }
 
-bool member_say(struct member_decision *decision, enum member_action action, const char *format, ...)
+bool member_say(struct member_decision *decision, enum member_action action, const char *format,
+                ...)
 {
     va_list args;
     va_start(args, format);

@@ -19,18 +19,18 @@ enum {
 
 /* What one configured member's sidecar says of itself (GET /pgvigil/etcd); our own is built alike. */
 struct member_word {
-    bool data;             /* E1: etcd data, PGDATA, a mark */
+    bool data; /* E1: etcd data, PGDATA, a mark */
     bool pgdata;
     bool mark;
-    uint64_t cluster_id;   /* of the mark; 0: none, or not readable */
-    uint64_t member_id;    /* of the mark: who its data are */
-    int64_t generation;    /* how often a person had the quorum made anew (E4) */
-    bool wants;            /* has no data and asks to be let in (E1, E3) */
-    int64_t tries;         /* joins in vain since then */
-    bool running;          /* its etcd answers it */
-    bool voter;            /* and is a voter that sees a quorum */
+    uint64_t cluster_id; /* of the mark; 0: none, or not readable */
+    uint64_t member_id;  /* of the mark: who its data are */
+    int64_t generation;  /* how often a person had the quorum made anew (E4) */
+    bool wants;          /* has no data and asks to be let in (E1, E3) */
+    int64_t tries;       /* joins in vain since then */
+    bool running;        /* its etcd answers it */
+    bool voter;          /* and is a voter that sees a quorum */
     bool witness;
-    size_t n_heard;        /* E3: whom its etcd heard when; only while somebody asks */
+    size_t n_heard; /* E3: whom its etcd heard when; only while somebody asks */
     struct member_heard {
         uint64_t id;
         int64_t ago_ms;
@@ -60,12 +60,12 @@ struct member_listed {
 
 struct member_guard {
     bool connected;
-    int64_t away_ms; /* since it was connected, or we began */
-    bool alive;   /* something of etcd's tree runs */
-    bool running; /* etcd itself does */
-    bool program_known; /* where etcd lies and which options it takes */
+    int64_t away_ms;            /* since it was connected, or we began */
+    bool alive;                 /* something of etcd's tree runs */
+    bool running;               /* etcd itself does */
+    bool program_known;         /* where etcd lies and which options it takes */
     char trouble[LIMIT_REASON]; /* why it could not be found or started; "" */
-    int failures; /* times that it ended by itself since it last answered for a while */
+    int failures;         /* times that it ended by itself since it last answered for a while */
     struct mono start_at; /* not before */
 };
 
@@ -75,7 +75,7 @@ struct member_self {
     struct mono silent_since; /* while it does not answer */
     uint64_t id;
     uint64_t cluster_id;
-    uint64_t leader; /* raft leader; 0: none */
+    uint64_t leader;              /* raft leader; 0: none */
     struct mono leaderless_since; /* while leader is 0 */
     bool learner;
     bool no_space;
@@ -97,7 +97,7 @@ struct member_view {
     size_t self;
     struct member_peer peers[LIMIT_MEMBERS]; /* as configured, ourselves included; 0 founds */
     bool disk_known;
-    bool marks_complete; /* the same mark on every volume */
+    bool marks_complete;             /* the same mark on every volume */
     char disk_trouble[LIMIT_REASON]; /* "": none */
     bool stopping;
     struct member_guard guard;

@@ -210,8 +210,8 @@ static enum err_code write_mark(const char *dir, const struct member_mark *mark,
                        "{\"cluster\": \"%" PRIx64 "\", \"member\": \"%" PRIx64
                        "\", \"generation\": %" PRId64 "}\n",
                        mark->cluster_id, mark->member_id, mark->generation);
-    auto_close int fd = open(mark_path(fresh, dir, ".tmp"),
-                             O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    auto_close int fd =
+        open(mark_path(fresh, dir, ".tmp"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, content, (size_t)len) != len || fsync(fd) != 0)
         return err_errno(err, errno, "write %s", fresh);
     if (rename(fresh, mark_path(path, dir, "")) != 0)

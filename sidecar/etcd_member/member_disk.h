@@ -16,11 +16,11 @@ struct member_mark {
 };
 
 struct member_disk_facts {
-    bool data;      /* etcd has a write-ahead log */
+    bool data; /* etcd has a write-ahead log */
     bool pgdata;
-    bool mark;      /* on any volume, readable or not */
-    bool complete;  /* on every volume, and the same */
-    struct member_mark is; /* as far as readable: etcd's volume before Postgres's */
+    bool mark;                  /* on any volume, readable or not */
+    bool complete;              /* on every volume, and the same */
+    struct member_mark is;      /* as far as readable: etcd's volume before Postgres's */
     char trouble[LIMIT_REASON]; /* "": none */
 };
 

@@ -5,8 +5,8 @@
 typedef bool member_rule_fn(const struct member_view *view, struct member_decision *decision);
 
 /* Fills action and reason; returns true. */
-bool member_say(struct member_decision *decision, enum member_action action, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+bool member_say(struct member_decision *decision, enum member_action action, const char *format,
+                ...) __attribute__((format(printf, 3, 4)));
 /* The same with MEMBER_WAIT, for a person's eyes. */
 bool member_warn(struct member_decision *decision, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

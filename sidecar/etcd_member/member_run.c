@@ -14,8 +14,9 @@ bool member_rule_silent(const struct member_view *view, struct member_decision *
     int64_t for_ms = mono_diff(view->now, view->me.silent_since);
     if (for_ms < SILENT_MS)
         return member_say(decision, MEMBER_WAIT, "etcd is starting");
-    return member_warn(decision, "etcd runs but has not answered for %d s: no quorum, or its disk "
-                                 "is stuck",
+    return member_warn(decision,
+                       "etcd runs but has not answered for %d s: no quorum, or its disk "
+                       "is stuck",
                        (int)(for_ms / 1000));
 }
 
@@ -26,8 +27,9 @@ bool member_rule_remember(const struct member_view *view, struct member_decision
     if (view->me.cluster_id == 0)
         return false;
     if (us->cluster_id != 0 && us->cluster_id != view->me.cluster_id)
-        return member_warn(decision, "etcd's data are of cluster %llx, the mark beside them is of "
-                                     "%llx: a person must look",
+        return member_warn(decision,
+                           "etcd's data are of cluster %llx, the mark beside them is of "
+                           "%llx: a person must look",
                            (unsigned long long)view->me.cluster_id,
                            (unsigned long long)us->cluster_id);
     if (view->marks_complete && us->cluster_id == view->me.cluster_id &&

@@ -142,14 +142,14 @@ bool member_rule_join(const struct member_view *view, struct member_decision *de
     if (entry == NULL || member_started(entry))
         return false;
     if (entry->id == view->tried_id && member_us(view)->word.tries >= MEMBER_TRIES)
-        return member_say(decision, MEMBER_WAIT, "joining failed %lld times: asking to be added "
-                                                 "anew",
+        return member_say(decision, MEMBER_WAIT,
+                          "joining failed %lld times: asking to be added "
+                          "anew",
                           (long long)member_us(view)->word.tries);
     if (must_enter(view))
         return member_say(decision, MEMBER_ENTER, "added as member %llx",
                           (unsigned long long)entry->id);
-    return member_say(decision, MEMBER_JOIN, "added as member %llx",
-                      (unsigned long long)entry->id);
+    return member_say(decision, MEMBER_JOIN, "added as member %llx", (unsigned long long)entry->id);
 }
 
 struct survey {
@@ -199,10 +199,10 @@ bool member_rule_formation(const struct member_view *view, struct member_decisio
     if (found.all_answered || found.with_data != NULL || view->list.fresh)
         return false;
     const struct member_peer *second = found.second_missing;
-    return member_warn(decision, "waiting for %s's sidecar at %s%s%s%s%s", found.first_missing->name,
-                       found.first_missing->api_url, second != NULL ? " and " : "",
-                       second != NULL ? second->name : "", second != NULL ? "'s at " : "",
-                       second != NULL ? second->api_url : "");
+    return member_warn(decision, "waiting for %s's sidecar at %s%s%s%s%s",
+                       found.first_missing->name, found.first_missing->api_url,
+                       second != NULL ? " and " : "", second != NULL ? second->name : "",
+                       second != NULL ? "'s at " : "", second != NULL ? second->api_url : "");
 }
 
 /* E4 */

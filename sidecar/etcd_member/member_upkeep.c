@@ -119,7 +119,8 @@ bool member_rule_disarm(const struct member_view *view, struct member_decision *
 bool member_rule_no_space(const struct member_view *view, struct member_decision *decision)
 {
     return view->me.no_space &&
-           member_warn(decision, "failover impossible: etcd's database space is exceeded (quota "
-                                 "%lld MB): the leader key cannot be written",
+           member_warn(decision,
+                       "failover impossible: etcd's database space is exceeded (quota "
+                       "%lld MB): the leader key cannot be written",
                        (long long)(view->quota_bytes >> 20));
 }

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 enum {
-    QUICK_MS = 120, /* between cycles while something is going on */
+    QUICK_MS = 120,    /* between cycles while something is going on */
     WAITING_MS = 1000, /* while waiting for others or a person */
     CALM_MS = 2000,
     HURRY_MS = 30000, /* so long after the last change things may still be moving */
@@ -57,8 +57,7 @@ static void show(struct membership *membership)
     if (!decision->trouble && voter)
         membership->last_trouble[0] = '\0'; /* when it comes back it is news again */
     bool news = voter != shown->voter || decision->trouble != (shown->trouble != NULL) ||
-                view->me.no_space != shown->no_space ||
-                strcmp(trouble, membership->trouble) != 0;
+                view->me.no_space != shown->no_space || strcmp(trouble, membership->trouble) != 0;
     (void)text_copy(membership->trouble, sizeof(membership->trouble), trouble);
     show_formation(membership);
     *shown = (struct etcd_member_status){

@@ -78,9 +78,9 @@ struct membership {
     struct {
         struct etcd_call *call;
         struct mono asked;
-        struct mono sent;     /* of the one that is known */
-        bool wanted;          /* something changed: ask again */
-        bool linearizable;    /* the one under way */
+        struct mono sent;  /* of the one that is known */
+        bool wanted;       /* something changed: ask again */
+        bool linearizable; /* the one under way */
         bool known;
         bool is_quorum;
         uint64_t cluster_id;
@@ -91,7 +91,7 @@ struct membership {
     struct operation operation;
     int64_t tries;
     uint64_t tried_id;
-    struct mono moved_at;     /* MONO_NEVER: never */
+    struct mono moved_at; /* MONO_NEVER: never */
     struct mono compacted_at;
     struct mono defragged_at;
     struct {

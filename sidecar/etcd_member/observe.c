@@ -13,7 +13,7 @@ enum {
     LIST_CALM_MS = 15000,
     PEER_CALM_MS = 2000,
     HEARD_MS = 1000,
-    SIZES_MS = 60000,     /* of the others' databases */
+    SIZES_MS = 60000, /* of the others' databases */
     SIZES_QUICK_MS = 2000,
     SCAN_MS = 2000,
     LIST_FRESH_MS = 3000, /* beyond the time until the next one is due */
@@ -72,9 +72,9 @@ static void ask_status(struct membership *membership, int64_t pace_ms)
         !is_due(membership->status.asked, now, at_most(STATUS_CALM_MS, pace_ms)))
         return;
     membership->status.asked = now;
-    membership->status.call = etcd_status(
-        membership->spec.etcd, (struct etcd_how){ ASK_MS, membership->endpoint }, on_status,
-        membership);
+    membership->status.call =
+        etcd_status(membership->spec.etcd, (struct etcd_how){ ASK_MS, membership->endpoint },
+                    on_status, membership);
 }
 
 static void on_list(void *arg, const struct etcd_members_result *result)
@@ -138,11 +138,11 @@ static void ask_word(struct membership *membership, struct peer_watch *peer, int
     if (peer->call != NULL || !is_due(peer->asked, now, at_most(PEER_CALM_MS, pace_ms)))
         return;
     peer->asked = now;
-    peer->call = http_start(membership->spec.http,
-                            &(struct http_request){ .url = peer->url,
-                                                    .timeout_ms = ASK_MS,
-                                                    .tls = membership->spec.peer_tls },
-                            on_word, peer);
+    peer->call =
+        http_start(membership->spec.http,
+                   &(struct http_request){
+                       .url = peer->url, .timeout_ms = ASK_MS, .tls = membership->spec.peer_tls },
+                   on_word, peer);
 }
 
 static void on_size(void *arg, const struct etcd_status_result *result)
@@ -269,8 +269,8 @@ static void ask_disk(struct membership *membership)
         membership->scan_wanted = true;
     }
     bool down = !membership->view.guard.alive;
-    bool marks_due = !down && membership->status.answered.ms != INT64_MAX &&
-                     !membership->view.marks_complete;
+    bool marks_due =
+        !down && membership->status.answered.ms != INT64_MAX && !membership->view.marks_complete;
     bool due = membership->scan_wanted ||
                ((down || marks_due) && is_due(membership->scanned, now, SCAN_MS));
     if (!due || member_disk_busy(membership->disk))
@@ -325,8 +325,7 @@ static void fill_sizes(const struct membership *membership, struct member_view *
         }
         for (size_t peer = 0; peer < view->n; peer++) {
             const struct peer_watch *watch = &membership->peers[peer];
-            if (peer == view->self || watch->id != listed->id ||
-                watch->status_at.ms == INT64_MAX)
+            if (peer == view->self || watch->id != listed->id || watch->status_at.ms == INT64_MAX)
                 continue;
             listed->healthy = view->peers[peer].answered && view->peers[peer].word.voter;
             listed->db_bytes = watch->db_bytes;
@@ -339,8 +338,8 @@ static void fill_me(const struct membership *membership, struct member_view *vie
 {
     const struct etcd_status_result *is = &membership->status.is;
     bool answers = view->guard.running && membership->status.answered.ms != INT64_MAX;
-    view->me = (struct member_self){ .answers = answers,
-                                     .silent_since = membership->status.silent_since };
+    view->me =
+        (struct member_self){ .answers = answers, .silent_since = membership->status.silent_since };
     if (!answers)
         return;
     view->me.id = is->outcome.header.member_id;
@@ -388,8 +387,8 @@ void observe_fill(struct membership *membership, struct member_view *view)
     etcd_child_fill(membership->child, &view->guard);
     for (size_t at = 0; at < view->n; at++) {
         const struct peer_watch *watch = &membership->peers[at];
-        view->peers[at].answered = watch->heard.ms != INT64_MAX &&
-                                   mono_diff(view->now, watch->heard) < MEMBER_ANSWER_MS;
+        view->peers[at].answered =
+            watch->heard.ms != INT64_MAX && mono_diff(view->now, watch->heard) < MEMBER_ANSWER_MS;
         if (at != view->self)
             view->peers[at].word = watch->word;
     }

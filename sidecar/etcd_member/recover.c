@@ -5,8 +5,8 @@
 
 #include "base/clean.h"
 #include "base/log.h"
-#include "json/json.h"
 #include "sidecar/etcd_member/membership_internal.h"
+#include "json/json.h"
 
 /* Another member whose data may be as good as ours, or better; NULL. */
 static const struct member_peer *rival(const struct member_view *view)
