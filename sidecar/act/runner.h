@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/instant.h"
 #include "loop/loop.h"
-#include "sidecar/act/step.h"
+#include "sidecar/step.h"
 #include "sidecar/core/plan.h"
 
 struct runner;

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "sidecar/act/lease_keeper.h"
 #include "sidecar/act/publish.h"
-#include "sidecar/act/step.h"
+#include "sidecar/step.h"
 #include "sidecar/cluster.h"
 
 /* Texts that the owner has; each adds to `to`, false: there is none (the step is then done at once,

@@ -2,7 +2,7 @@
 /* One operation of steps_postgres under way, and what operations are made of: work in the thread
  * pool, a tool, a request to the guard, a query, a pause. At most one of each kind runs at a time;
  * freeing the operation drops them. Private to the step_*.c. */
-#include "sidecar/act/step.h"
+#include "sidecar/step.h"
 #include "sidecar/postgres/conf_write.h"
 #include "sidecar/postgres/context.h"
 #include "sidecar/postgres/session.h"
@@ -74,6 +74,10 @@ struct pg_op {
     size_t index; /* which of several is being tried */
     bool flag;
     struct conf_role former; /* to go back to when writing failed */
+    enum conf_signal signal;
+    bool starting;
+    op_after_fn *checked; /* of pg_write_checked */
+    unsigned checks;
 };
 
 /* The end, told from the loop; the operation is not used afterwards. */
@@ -121,3 +125,13 @@ op_fn pg_slots;
 
 /* step_conf.c: writes the files for postgres->role; on failure the role goes back to op->former. */
 void pg_write_files(struct pg_op *op, enum conf_signal signal, bool starting, op_after_fn *after);
+/* The same, and asks the server's binary what it thinks of them: what it does not take is left out and
+ * the files are written again. */
+void pg_write_checked(struct pg_op *op, enum conf_signal signal, bool starting, op_after_fn *after);
+
+/* step_run.c: the arguments of the postmaster, program included; the caller frees the texts. */
+struct argv {
+    size_t n;
+    char *item[LIMIT_ARGV + 1];
+};
+void pg_make_argv(const struct pg_op *op, bool primary, struct argv *ret_argv);

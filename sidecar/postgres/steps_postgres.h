@@ -1,7 +1,7 @@
 #pragma once
 /* The operations of the steps that concern Postgres and the guard (core/plan.h says what success of
  * each means). Built on postgres/; the orders of steps are the planner's business. */
-#include "sidecar/act/step.h"
+#include "sidecar/step.h"
 #include "sidecar/postgres/postgres.h"
 
 /* `postgres` is borrowed and outlives the steps. */
