@@ -28,9 +28,11 @@ static enum err_code read_config(struct ctl *ctl, struct err *err)
         path = default_config();
     if (path == NULL)
         return ERR_OK;
-    struct text warnings = text_new(LIMIT_FILE);
-    enum err_code code = config_load(path, true, false, &ctl->config, &warnings, err);
-    text_done(&warnings);
+    /* A data node's file, or a witness's, which has no Postgres in it. */
+    auto_text struct text warnings = text_new(LIMIT_FILE);
+    enum err_code code = config_load(path, false, false, &ctl->config, &warnings, err);
+    if (code != ERR_OK && config_load(path, true, false, &ctl->config, &warnings, NULL) == ERR_OK)
+        return ERR_OK;
     return code;
 }
 

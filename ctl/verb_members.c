@@ -194,7 +194,6 @@ static void wait_for_reinit(struct ctl *ctl, const json_t *member)
 
 static int reinit_members(struct ctl *ctl, const json_t *members)
 {
-    static const char in_progress[] = "already in progress";
     bool good = true;
     for (size_t i = 0; i < json_array_size(members); i++) {
         const json_t *member = json_array_get(members, i);
@@ -214,8 +213,6 @@ static int reinit_members(struct ctl *ctl, const json_t *members)
         else if (ctl->args.wait)
             wait_for_reinit(ctl, member);
     }
-    if (!good)
-        printf("(where it is %s: --force ends that first)\n", in_progress);
     return good ? CTL_OK : CTL_FAILED;
 }
 

@@ -77,7 +77,7 @@ static bool pick_candidate(struct ctl *ctl, const struct ctl_cluster *cluster, s
     else if (name[0] != '\0' && ctl_cluster_member(cluster, name) == NULL)
         ctl_fail("Member %s does not exist in cluster %s or is tagged as nofailover", name,
                  ctl->scope);
-    else if (name[0] != '\0' && strcmp(name, wish->leader) == 0)
+    else if (name[0] != '\0' && cluster->leader != NULL && strcmp(name, cluster->leader) == 0)
         ctl_fail("Member %s is already the leader of cluster %s", name, ctl->scope);
     else
         return true;
