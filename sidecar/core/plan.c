@@ -133,10 +133,19 @@ static void plan_finish_bootstrap(struct plan *plan, const struct view *view)
         add(plan, STEP_WRITE_CONFIG, QUICK_MS);
 }
 
+/* /sync is written even where it stays as it is: a late write of a growth that was cut short would else
+ * arrive after a start with names that do not cover it (S2). Where it names another leader this is S4's
+ * transaction. */
 static void plan_start_primary(struct plan *plan, const struct view *view)
 {
+    const struct sync_state *sync = &view->store.sync;
+    struct names standbys = { .n = 0 };
+    if (strcmp(sync->leader, view->self) == 0)
+        standbys = sync->standbys;
     add(plan, STEP_GUARD_DEADLINE, view->policy.ttl_ms);
-    add_start_primary(plan, view, &view->store.sync.standbys);
+    if (view->policy.sync_on || sync_in_force(sync))
+        add_names(plan, STEP_WRITE_SYNC, QUICK_MS, &standbys);
+    add_start_primary(plan, view, &standbys);
 }
 
 static void plan_handover(struct plan *plan, const struct view *view, const struct decision *decision)
