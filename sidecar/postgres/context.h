@@ -43,6 +43,13 @@ struct absence {
     struct mono since;
 };
 
+/* Parameters that this server's binary does not know or take: left out until the settings change, so
+ * that a mistake of a person does not keep Postgres from starting. */
+struct refused {
+    size_t n;
+    char name[PG_PENDING_MAX][LIMIT_NAME];
+};
+
 struct postgres {
     struct postgres_parts parts;
     struct place place;
@@ -56,6 +63,8 @@ struct postgres {
     struct look look;
     struct lives lives;
 
+    struct text *warned;    /* what was said of the parameters */
+    struct refused refused; /* parameters that the server does not take */
     struct conf_role role;
     bool role_known;          /* read from the disk, or written by us */
     struct conf_files wanted; /* as the files should be now */
@@ -87,6 +96,8 @@ struct postgres {
 /* Parameters of this node in the given role; the caller frees them. */
 void postgres_parameters(const struct postgres *postgres, bool primary,
                          struct parameters *ret_parameters);
+/* What `postgres -C` has said against the files. True: something more is left out from now on. */
+bool postgres_refuse(struct postgres *postgres, const char *output);
 /* The files for postgres->role; the caller frees them. */
 void postgres_render(const struct postgres *postgres, struct conf_files *ret_files);
 /* The role has changed, or the files were written: compare again. */

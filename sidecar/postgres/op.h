@@ -2,11 +2,11 @@
 /* One operation of steps_postgres under way, and what operations are made of: work in the thread
  * pool, a tool, a request to the guard, a query, a pause. At most one of each kind runs at a time;
  * freeing the operation drops them. Private to the step_*.c. */
-#include "sidecar/step.h"
 #include "sidecar/postgres/conf_write.h"
 #include "sidecar/postgres/context.h"
 #include "sidecar/postgres/session.h"
 #include "sidecar/postgres/steps_postgres.h"
+#include "sidecar/step.h"
 
 struct pg_op;
 struct op_ticket;

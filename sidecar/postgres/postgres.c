@@ -33,6 +33,8 @@ struct postgres *postgres_new(const struct postgres_parts *parts)
     struct postgres *postgres = mem_struct(struct postgres);
     struct err err = { .code = ERR_OK };
     postgres->parts = *parts;
+    postgres->warned = mem_struct(struct text);
+    *postgres->warned = text_new(LIMIT_FILE);
     postgres->activity = MEMBER_STATE_UNKNOWN;
     postgres->clone_percent = -1;
     postgres->state = PG_STARTING; /* until the guard has said that nothing runs */
@@ -62,6 +64,8 @@ struct postgres *postgres_free(struct postgres *postgres)
     session_free(postgres->sweeper);
     tools_free(postgres->tools);
     source_free(postgres->stale);
+    text_done(postgres->warned);
+    free(postgres->warned);
     conf_files_done(&postgres->wanted);
     free(postgres);
     return NULL;
@@ -72,6 +76,7 @@ struct postgres *postgres_free(struct postgres *postgres)
 void postgres_settings_changed(struct postgres *postgres, const struct settings *settings)
 {
     postgres->parts.settings = settings;
+    postgres->refused.n = 0;
     postgres->pending_for = 0;
     conf_compare(postgres);
     probe_look_at_settings(postgres->probe);
@@ -80,6 +85,7 @@ void postgres_settings_changed(struct postgres *postgres, const struct settings 
 void postgres_config_changed(struct postgres *postgres, const struct config *config)
 {
     postgres->parts.config = config;
+    postgres->refused.n = 0;
     postgres->pending_for = 0;
     conf_compare(postgres);
     probe_look_at_settings(postgres->probe);

@@ -1,6 +1,7 @@
 /* What the files of Postgres should be now, and whether they are. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -14,6 +15,43 @@ struct compare_job {
     struct conf_files files;
     bool differs;
 };
+
+static bool is_refused(const struct refused *refused, const char *name)
+{
+    for (size_t i = 0; i < refused->n; i++)
+        if (strcasecmp(refused->name[i], name) == 0) /* "TimeZone" */
+            return true;
+    return false;
+}
+
+static void leave_out(const struct refused *refused, struct parameters *parameters)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < parameters->n; i++) {
+        struct parameter *parameter = &parameters->item[i];
+        if (is_refused(refused, parameter->name)) {
+            free(parameter->name);
+            free(parameter->value);
+        } else {
+            parameters->item[kept++] = *parameter;
+        }
+    }
+    parameters->n = kept;
+}
+
+/* The same settings are looked at again and again; a person is told once. */
+static void say_once(struct text *warned, const char *warnings)
+{
+    if (strcmp(text_str(warned), warnings) == 0)
+        return;
+    text_clear(warned);
+    text_add(warned, warnings);
+    while (*warnings != '\0') {
+        size_t len = strcspn(warnings, "\n");
+        log_warn("%.*s", (int)len, warnings);
+        warnings += len + (warnings[len] == '\n');
+    }
+}
 
 void postgres_parameters(const struct postgres *postgres, bool primary,
                          struct parameters *ret_parameters)
@@ -34,9 +72,39 @@ void postgres_parameters(const struct postgres *postgres, bool primary,
         };
     parameters_build(postgres->parts.settings, postgres->parts.config, &node, ret_parameters,
                      &warnings);
-    if (warnings.len > 0)
-        log_debug("parameters: %s", text_str(&warnings));
+    say_once(postgres->warned, text_str(&warnings));
     text_done(&warnings);
+    leave_out(&postgres->refused, ret_parameters);
+}
+
+/* ---- what the server does not take ---- */
+
+static bool refuse(struct refused *refused, const char *name)
+{
+    if (is_refused(refused, name) || refused->n == PG_PENDING_MAX)
+        return false;
+    text_copy(refused->name[refused->n++], LIMIT_NAME, name);
+    log_warn("parameter %s: this server does not take it -> left out", name);
+    return true;
+}
+
+/* 'unrecognized configuration parameter "x" in file …', 'invalid value for parameter "x": …',
+ * '… is outside the valid range for parameter "x"' */
+bool postgres_refuse(struct postgres *postgres, const char *output)
+{
+    static const char key[] = "parameter \"";
+    bool more = false;
+    for (const char *at = strstr(output, key); at != NULL; at = strstr(at, key)) {
+        char name[LIMIT_NAME];
+        at += strlen(key);
+        size_t len = strcspn(at, "\"\n");
+        if (len == 0 || len >= sizeof(name))
+            continue;
+        memcpy(name, at, len);
+        name[len] = '\0';
+        more = refuse(&postgres->refused, name) || more;
+    }
+    return more;
 }
 
 void postgres_render(const struct postgres *postgres, struct conf_files *ret_files)

@@ -1,7 +1,10 @@
 /* Steps that write the files of Postgres and tell it to read them again. */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "sidecar/postgres/op.h"
 
@@ -28,6 +31,60 @@ void pg_write_files(struct pg_op *op, enum conf_signal signal, bool starting, op
     op_work(op, job, write_files, after);
 }
 
+/* ---- and asking the server's binary ---- */
+
+enum { CHECKS_MAX = 4 };
+
+static void write_and_check(struct pg_op *op);
+
+static void when_checked(struct pg_op *op, const struct tool_result *result)
+{
+    struct err err = { .code = ERR_OK };
+    enum err_code code = tool_verdict(result, "postgres -C", &err);
+    if (code != ERR_OK && result->code == ERR_OK && op->checks < CHECKS_MAX &&
+        postgres_refuse(op->pg, result->output)) {
+        write_and_check(op);
+        return;
+    }
+    /* What is left Postgres must say itself; the check is no condition of a start. */
+    if (code != ERR_OK)
+        log_warn("%s", err.text);
+    op->checked(op, ERR_OK, NULL);
+}
+
+/* "-C" reads everything that a start would read, and prints one parameter. */
+static void check(struct pg_op *op, enum err_code code, const struct err *err)
+{
+    struct argv argv = { .n = 0 };
+    if (code != ERR_OK) {
+        op->checked(op, code, err);
+        return;
+    }
+    pg_make_argv(op, !op->pg->role.standby, &argv);
+    char **args = argv.item + (strcmp(argv.item[0], "/usr/bin/env") == 0 ? 2 : 1);
+    if (argv.n + 2 <= LIMIT_ARGV) {
+        argv.item[argv.n++] = mem_strdup("-C");
+        argv.item[argv.n++] = mem_strdup("data_directory");
+    }
+    op_tool(op, "postgres", (const char *const *)args, NULL, NULL, when_checked);
+    for (size_t i = 0; i < argv.n; i++)
+        free(argv.item[i]);
+}
+
+static void write_and_check(struct pg_op *op)
+{
+    op->checks++;
+    pg_write_files(op, op->signal, op->starting, check);
+}
+
+void pg_write_checked(struct pg_op *op, enum conf_signal signal, bool starting, op_after_fn *after)
+{
+    op->signal = signal;
+    op->starting = starting;
+    op->checked = after;
+    write_and_check(op);
+}
+
 /* ---- write, then reload ---- */
 
 static void when_ended(struct pg_op *op, const struct session_answer *answer)
@@ -42,13 +99,14 @@ static void when_ended(struct pg_op *op, const struct session_answer *answer)
  * is in a transaction then is in its way. */
 static void end_sessions(struct pg_op *op)
 {
-    op_query(op,
-             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-             " WHERE backend_type = 'client backend' AND xact_start IS NOT NULL"
-             " AND pid <> pg_backend_pid() AND EXISTS (SELECT FROM pg_stat_activity AS s"
-             " WHERE s.backend_type = 'startup' AND (s.wait_event LIKE 'RecoveryConflict%'"
-             " OR s.wait_event_type IN ('Lock', 'BufferPin')))",
-             SESSION_ROW, 1, when_ended);
+    op_query(
+        op,
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND xact_start IS NOT NULL"
+        " AND application_name NOT LIKE 'pgvigil%' AND EXISTS (SELECT FROM pg_stat_activity AS s"
+        " WHERE s.backend_type = 'startup' AND (s.wait_event LIKE 'RecoveryConflict%'"
+        " OR s.wait_event_type IN ('Lock', 'BufferPin')))",
+        SESSION_ROW, 1, when_ended);
 }
 
 static void after_signal(struct pg_op *op, enum err_code code, const struct err *err)
@@ -156,7 +214,7 @@ void pg_end_blockers(struct pg_op *op)
 void pg_write_conf(struct pg_op *op)
 {
     if (may_write(op))
-        pg_write_files(op, CONF_SIGNAL_KEEP, false, after_write);
+        pg_write_checked(op, CONF_SIGNAL_KEEP, false, after_write);
 }
 
 void pg_reload(struct pg_op *op)

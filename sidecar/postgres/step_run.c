@@ -37,11 +37,6 @@ static const char **make_env(const struct pg_op *op)
     return env;
 }
 
-struct argv {
-    size_t n;
-    char *item[LIMIT_ARGV + 1];
-};
-
 static void add_arg(struct argv *argv, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -59,9 +54,10 @@ static void add_arg(struct argv *argv, const char *format, ...)
 
 /* patroni-compat 1.3: what only the store may set goes on the command line, so that ALTER SYSTEM
  * cannot win. */
-static void make_argv(const struct pg_op *op, bool primary, struct argv *argv)
+void pg_make_argv(const struct pg_op *op, bool primary, struct argv *ret_argv)
 {
     struct parameters parameters = { .n = 0 };
+    struct argv *argv = ret_argv;
     argv->n = tools_program(op->pg->tools, "postgres", argv->item);
     add_arg(argv, "-D");
     add_arg(argv, "%s", op->pg->place.data);
@@ -96,7 +92,7 @@ static void send_start(struct pg_op *op)
 {
     bool primary = op->step.kind == STEP_START_PRIMARY;
     struct argv argv = { .n = 0 };
-    make_argv(op, primary, &argv);
+    pg_make_argv(op, primary, &argv);
     auto_free const char **env = make_env(op);
     const struct guard_start start = {
         .argv = (const char *const *)argv.item,
@@ -144,7 +140,7 @@ static void when_looked(struct pg_op *op)
         return;
     }
     bool primary = op->step.kind == STEP_START_PRIMARY;
-    pg_write_files(op, primary ? CONF_SIGNAL_NONE : CONF_SIGNAL_STANDBY, true, after_files);
+    pg_write_checked(op, primary ? CONF_SIGNAL_NONE : CONF_SIGNAL_STANDBY, true, after_files);
 }
 
 static bool may_start(struct pg_op *op)

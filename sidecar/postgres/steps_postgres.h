@@ -1,8 +1,8 @@
 #pragma once
 /* The operations of the steps that concern Postgres and the guard (core/plan.h says what success of
  * each means). Built on postgres/; the orders of steps are the planner's business. */
-#include "sidecar/step.h"
 #include "sidecar/postgres/postgres.h"
+#include "sidecar/step.h"
 
 /* `postgres` is borrowed and outlives the steps. */
 struct steps_postgres *steps_postgres_new(struct postgres *postgres);

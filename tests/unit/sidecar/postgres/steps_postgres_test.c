@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../support/pg_node.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "sidecar/core/await.h"
-#include "../../support/pg_node.h"
 #include "sidecar/postgres/files.h"
 
 enum { PATIENCE_MS = 15000 };
@@ -94,6 +94,13 @@ static bool was_acknowledged(struct pg_node *node, void *arg)
     return guard_client_status(node->guard)->has_deadline;
 }
 
+static bool is_on_timeline_2(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    return node->view.pg.timeline.tli == 2 && node->view.pg.timeline.n == 1;
+}
+
 static bool has_no_slots(struct pg_node *node, void *arg)
 {
     (void)arg;
@@ -144,9 +151,8 @@ static void bootstrap(void)
     do_step(&a, STEP_CREATE_ROLES);
     do_step(&a, STEP_CREATE_ROLES); /* idempotent */
     do_step(&a, STEP_SLOTS);
-    ck_assert_str_eq(pg_node_sql(&a, "SELECT slot_name FROM pg_replication_slots", value,
-                                 sizeof(value)),
-                     "b");
+    ck_assert_str_eq(
+        pg_node_sql(&a, "SELECT slot_name FROM pg_replication_slots", value, sizeof(value)), "b");
     ck_assert_int_eq(a.view.pg.timeline.tli, 1);
 }
 
@@ -157,7 +163,7 @@ static void clone(void)
     do_named(&b, STEP_START_STANDBY, "a");
     await(&b, is_streaming, NULL, "streaming");
     ck_assert_str_eq(b.view.pg.upstream, "a");
-    await(&a, sees_walsender, (void *)(uintptr_t) "b", "the standby's walsender, with its slot");
+    await(&a, sees_walsender, (void *)(uintptr_t)"b", "the standby's walsender, with its slot");
 }
 
 /* S2: the whole growth, step by step. */
@@ -177,9 +183,9 @@ static void grow(void)
     await(&a, awaits, &sync, "sync");
     ck_assert_str_eq(pg_node_sql(&a, "SHOW synchronous_standby_names", value, sizeof(value)), "b");
     ck_assert_int_eq(a.view.pg.ssn_disk, SSN_NAMES);
-    ck_assert_str_eq(pg_node_sql(&a, "CREATE TABLE t AS SELECT 1 AS i; SELECT i FROM t", value,
-                                 sizeof(value)),
-                     "1");
+    ck_assert_str_eq(
+        pg_node_sql(&a, "CREATE TABLE t AS SELECT 1 AS i; SELECT i FROM t", value, sizeof(value)),
+        "1");
 }
 
 /* Part 6: a reader on the standby blocks the replay; the promotion does not wait for it. */
@@ -201,9 +207,8 @@ static bool is_blocked(struct pg_node *node, void *arg)
 {
     char value[128];
     (void)arg;
-    pg_node_sql(node,
-                "SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup'", value,
-                sizeof(value));
+    pg_node_sql(node, "SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup'",
+                value, sizeof(value));
     return text_starts_with(value, "RecoveryConflict");
 }
 
@@ -243,7 +248,7 @@ static void old_primary_returns(void)
     do_named(&a, STEP_START_STANDBY, "b");
     await(&a, is_streaming, NULL, "old primary streams");
     ck_assert_int_eq(a.view.pg.ssn_disk, SSN_EMPTY); /* S2: a standby's SSN is empty */
-    ck_assert_int_eq(a.view.pg.timeline.tli, 2);
+    await(&a, is_on_timeline_2, NULL, "on the new timeline");
     await(&a, has_no_slots, NULL, "slots of the former primary are gone");
 }
 
@@ -277,8 +282,10 @@ static void follow_settings(void)
 
 START_TEST(test_life_of_two_nodes)
 {
-    const char *settings = "{\"ttl\":10,\"synchronous_mode\":true,\"postgresql\":{"
-                           "\"use_slots\":true,\"use_pg_rewind\":true}}";
+    const char *settings =
+        "{\"ttl\":10,\"synchronous_mode\":true,\"postgresql\":{"
+        "\"use_slots\":true,\"use_pg_rewind\":true,"
+        "\"parameters\":{\"nonsense\":1,\"work_mem\":\"a lot\",\"timezone\":\"Nowhere/Land\"}}}";
     pg_node_init(&a, "a", 54611, folder, NULL);
     pg_node_init(&b, "b", 54612, folder, NULL);
     loop = loop_new();
