@@ -115,7 +115,10 @@ void check_sync(struct sim *sim)
 
 static void check_lost(struct sim *sim, int node)
 {
-    for (int b = 0; counts(sim) && !sim->pg[node].lost && b < sim->n_branches; b++)
+    /* A volume that was set back to after the confirmed position: what came later is lost with it. */
+    if (sim->pg[node].lost)
+        sim->tainted = true;
+    for (int b = 0; counts(sim) && b < sim->n_branches; b++)
         if (!has(sim, node, b, sim->branch[b].acked))
             check_broken(sim, "lost", "%s accepts writes and lacks acknowledged %llu of timeline %u",
                          node_name(node), (unsigned long long)sim->branch[b].acked,
