@@ -101,6 +101,7 @@ START_TEST(deposed_leader)
     for (int i = 0; i < 3; i++)
         if (i != leader)
             process_signal(cluster.servers[i].process, SIGSTOP);
+    run_for(loop, 50); /* until the last of their threads stands still */
     bool fooled = keepalive(lease, leader).ttl_s > 0;
     struct etcd_renewal_result after = renew(lease, leader, &before);
     ck_assert(!after.complete);
