@@ -71,15 +71,21 @@ static void publish_own_member(struct sidecar *sidecar)
 static void say_one_copy(struct sidecar *sidecar)
 {
     const struct view *view = sidecar->view;
-    bool one_copy = view_is_primary(view) && view->pg.state == PG_UP && view_self_leads(view) &&
-                    view->policy.sync_on && view->pg.ssn == SSN_EMPTY;
+    bool leads = view_is_primary(view) && view->pg.state == PG_UP && view_self_leads(view);
+    if (!leads) {
+        sidecar->one_copy_said = false;
+        return;
+    }
+    if (!view->policy.sync_on || view->pg.ssn == SSN_NOBODY)
+        return;
+    bool one_copy = view->pg.ssn == SSN_EMPTY;
     if (one_copy == sidecar->one_copy_said)
         return;
     sidecar->one_copy_said = one_copy;
     if (one_copy) {
         log_warn("sync: no synchronous standby -> commits are acknowledged with ONE copy");
         publish_event(sidecar->publish, "one-copy", "commits are acknowledged with one copy");
-    } else if (view_is_primary(view)) {
+    } else {
         log_info("sync: a standby confirms each commit again");
         publish_event(sidecar->publish, "two-copies", "a standby confirms each commit again");
     }

@@ -84,6 +84,8 @@ enum await step_await(const struct view *view, const struct step *step,
     case STEP_STOP_FAST:
     case STEP_KILL_TREE:
         return when(!view->guard.tree_alive);
+    case STEP_SLOTS:
+        return when(!view->pg.slots_differ);
     case STEP_AWAIT_OUT:
         return when(!names_has(&view->store.sync.standbys, view->self));
     case STEP_AWAIT_PRIMARY:
@@ -123,7 +125,7 @@ enum await step_await(const struct view *view, const struct step *step,
     case STEP_READ_FLUSH:
     case STEP_WRITE_CONF:
     case STEP_RELOAD:
-    case STEP_SLOTS:
+    case STEP_WAKE_WAITERS:
     case STEP_MAX:
         return AWAIT_YES;
     }

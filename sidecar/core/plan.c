@@ -219,6 +219,14 @@ static void plan_restart(struct plan *plan, const struct view *view, const struc
     add_named(plan, STEP_START_STANDBY, QUICK_MS, decision->peer);
 }
 
+/* Backends wait until a standby answers. Where all of them wait nothing new is sent that it could answer
+ * to, until the next keepalive seconds later. */
+static void add_wake(struct plan *plan, const struct names *names)
+{
+    add_names(plan, STEP_WAKE_WAITERS, PROBE_MS, names);
+    plan->steps[plan->n - 1].optional = true;
+}
+
 /* S2: "shrink /sync first, then SSN"; "SSN is emptied only after a /sync write of this very shrink has
  * succeeded". */
 static void plan_sync_shrink(struct plan *plan, const struct view *view,
@@ -228,6 +236,8 @@ static void plan_sync_shrink(struct plan *plan, const struct view *view,
     add_ssn(plan, sync_ssn_for(view, &decision->names), &decision->names);
     add(plan, STEP_AWAIT_SSN_SHOWN, QUICK_MS)->ssn = sync_ssn_for(view, &decision->names);
     plan->steps[plan->n - 1].names = decision->names;
+    if (decision->names.n > 0)
+        add_wake(plan, &decision->names);
 }
 
 /* S2: "Every growth goes by way of the name that nobody has: see a probe commit not wait (from empty),
@@ -244,6 +254,7 @@ static void plan_sync_grow(struct plan *plan, const struct view *view,
     add(plan, STEP_READ_FLUSH, QUICK_MS);
     add_ssn(plan, SSN_NAMES, &decision->names);
     add_names(plan, STEP_AWAIT_SYNC, SYNC_MS, &decision->names);
+    add_wake(plan, &decision->names);
     add_names(plan, STEP_WRITE_SYNC, QUICK_MS, &decision->names);
 }
 

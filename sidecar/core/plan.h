@@ -62,6 +62,9 @@
     X(READ_FLUSH, "read flush position")     /* kept for AWAIT_SYNC of this plan */                \
     X(AWAIT_SYNC, "await sync")              /* S2: each name: exactly one walsender, holding its  \
                                                 slot, "sync", flushed past that position */        \
+    X(WAKE_WAITERS, "wake waiters")          /* commits that waited under the former names are looked \
+                                                at again: a record is written once the names are  \
+                                                sync, and the answer to it releases them */        \
     X(AWAIT_RECEIVED, "await standby")       /* step.name ("" any of step.names) has the shutdown  \
                                                 record of a clean stop */                          \
     X(WRITE_CONF, "write configuration")     /* files rewritten where they differ */               \

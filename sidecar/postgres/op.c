@@ -350,6 +350,7 @@ static op_fn *const beginnings[STEP_MAX] = {
     [STEP_END_BLOCKERS] = pg_end_blockers,
     [STEP_PROMOTE] = pg_promote,
     [STEP_CHECKPOINT] = pg_checkpoint,
+    [STEP_WAKE_WAITERS] = pg_wake_waiters,
     [STEP_PROBE_FREE] = pg_probe_free,
     [STEP_SET_SSN] = pg_set_ssn,
     [STEP_PROBE_WAITS] = pg_probe_waits,

@@ -120,7 +120,7 @@ static inline const struct guard_status *op_guard(const struct pg_op *op)
 op_fn pg_start_standby, pg_start_primary, pg_stop_fast, pg_kill_tree, pg_hand_over;
 op_fn pg_initdb, pg_adopt_new, pg_create_roles, pg_base_backup, pg_remove_data, pg_rewind;
 op_fn pg_follow, pg_end_blockers, pg_set_ssn, pg_write_conf, pg_reload;
-op_fn pg_promote, pg_checkpoint, pg_probe_free, pg_probe_waits, pg_read_flush;
+op_fn pg_promote, pg_checkpoint, pg_probe_free, pg_probe_waits, pg_read_flush, pg_wake_waiters;
 op_fn pg_slots;
 
 /* step_conf.c: writes the files for postgres->role; on failure the role goes back to op->former. */

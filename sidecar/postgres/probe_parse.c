@@ -252,7 +252,8 @@ static void read_primary(const PGresult *result, struct mono now, struct probe_r
     read_senders(column(result, COL_SENDERS), &round->next.facts, view);
     view->waiters = (unsigned)to_number(column(result, COL_WAITERS));
     /* S5: judged by waiters and flush progress. */
-    if (view->waiters == 0 || before.in_recovery || moved(&before, view))
+    bool first = before.progress_at.ms == 0; /* what was before we looked is not known */
+    if (view->waiters == 0 || before.in_recovery || first || moved(&before, view))
         view->progress_at = now;
     view->checkpointed = (uint32_t)to_number(column(result, COL_CHECKPOINT_TLI)) == round->timeline;
     round->next.not_streaming_since = MONO_NEVER;

@@ -129,6 +129,34 @@ void pg_read_flush(struct pg_op *op)
     op_query(op, "SELECT pg_current_wal_flush_lsn()", SESSION_ROW, 1, when_read);
 }
 
+/* ---- commits that wait under former names ---- */
+
+static void look_at_sync(struct pg_op *op);
+
+static void when_sync_seen(struct pg_op *op, const struct session_answer *answer)
+{
+    if (answer->code != ERR_OK)
+        op_fail_with(op, answer->code, answer->err);
+    else if (strtoul(PQgetvalue(answer->result, 0, 0), NULL, 10) >= op->step.names.n)
+        op_query(op, "SELECT pg_logical_emit_message(true, 'pgvigil', 'wake')", SESSION_ANY, 0,
+                 when_answered);
+    else
+        op_later(op, PROBE_POLL_MS, look_at_sync);
+}
+
+/* A walsender counts an answer only after it has read the new names itself. */
+static void look_at_sync(struct pg_op *op)
+{
+    op_query(op,
+             "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')",
+             SESSION_ROW, 1, when_sync_seen);
+}
+
+void pg_wake_waiters(struct pg_op *op)
+{
+    look_at_sync(op);
+}
+
 /* ---- member slots ---- */
 
 static void when_slots_done(struct pg_op *op, const struct session_answer *answer)

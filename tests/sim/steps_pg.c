@@ -338,6 +338,7 @@ static const struct {
     [STEP_END_BLOCKERS] = { end_blockers, 1, 10 },
     [STEP_PROMOTE] = { promote, 1, 5 },
     [STEP_CHECKPOINT] = { checkpoint, 5, 2500 },
+    [STEP_WAKE_WAITERS] = { nothing, 2, 20 },
     [STEP_PROBE_FREE] = { probe_free, 1, 5 },
     [STEP_SET_SSN] = { set_ssn, 1, 10 },
     [STEP_PROBE_WAITS] = { probe_waits, 3, 15 },
