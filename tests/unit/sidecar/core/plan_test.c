@@ -110,16 +110,27 @@ START_TEST(finish_bootstrap)
 }
 END_TEST
 
-/* S2: "A restart in place as primary needs an SSN on disk that covers /sync"; L4 before it. */
+/* S2: "A restart in place as primary needs an SSN on disk that covers /sync"; a late write of a growth
+ * is met by the write of /sync; L4 before both. */
 START_TEST(start_primary)
 {
     struct view view;
     view_of_lost_postmaster(&view);
     view_edit_peer(&view, "b")->member.state = MEMBER_STOPPED;
-    PLANS(&view, ACT_START_PRIMARY, "guard deadline, start primary=names {b}");
+    PLANS(&view, ACT_START_PRIMARY, "guard deadline, write /sync {b}, start primary=names {b}");
     view.store.sync.standbys.n = 0;
     view.policy.sync_strict = true;
-    PLANS(&view, ACT_START_PRIMARY, "guard deadline, start primary=nobody");
+    PLANS(&view, ACT_START_PRIMARY, "guard deadline, write /sync {}, start primary=nobody");
+    /* S4's transaction, where /sync names another leader. */
+    view_of_lost_postmaster(&view);
+    view.store.sync.leader[0] = 'b';
+    view_edit_peer(&view, "b")->member.state = MEMBER_STOPPED;
+    PLANS(&view, ACT_START_PRIMARY, "guard deadline, write /sync {}, start primary=empty");
+    view.policy.sync_on = false;
+    PLANS(&view, ACT_START_PRIMARY, "guard deadline, write /sync {}, start primary=empty");
+    view.store.sync = (struct sync_state){ .exists = false };
+    view_edit_peer(&view, "b")->has_key = false;
+    PLANS(&view, ACT_START_PRIMARY, "guard deadline, start primary=empty");
 }
 END_TEST
 
@@ -223,7 +234,8 @@ START_TEST(restart)
     view_of_leader(&view);
     view.orders.restart = true;
     PLANS(&view, ACT_RESTART,
-          "checkpoint?, " STOP ", guard deadline, start primary=names {b}");
+          "checkpoint?, " STOP
+          ", guard deadline, write /sync {b}, start primary=names {b}");
     view_of_standby(&view);
     view.orders.restart = true;
     PLANS(&view, ACT_RESTART,
