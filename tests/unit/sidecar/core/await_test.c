@@ -19,7 +19,7 @@ static bool only_operates(enum step_kind kind)
     static const enum step_kind waiting[] = {
         STEP_INITDB,    STEP_ADOPT_NEW,       STEP_BASE_BACKUP, STEP_GUARD_DEADLINE,
         STEP_STOP_FAST, STEP_KILL_TREE,       STEP_AWAIT_OUT,   STEP_AWAIT_PRIMARY,
-        STEP_AWAIT_SYNC, STEP_AWAIT_SSN_SHOWN, STEP_AWAIT_RECEIVED,
+        STEP_AWAIT_SYNC, STEP_AWAIT_SSN_SHOWN, STEP_AWAIT_RECEIVED, STEP_SLOTS,
     };
     for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
         if (waiting[i] == kind)
@@ -97,6 +97,16 @@ START_TEST(out)
     ck_assert_int_eq(ask(&view, STEP_AWAIT_OUT), AWAIT_NOT_YET);
     view.store.sync.standbys.n = 0;
     ck_assert_int_eq(ask(&view, STEP_AWAIT_OUT), AWAIT_YES);
+}
+END_TEST
+
+START_TEST(slots)
+{
+    struct view view;
+    view_of_leader(&view);
+    ck_assert_int_eq(ask(&view, STEP_SLOTS), AWAIT_YES);
+    view.pg.slots_differ = true;
+    ck_assert_int_eq(ask(&view, STEP_SLOTS), AWAIT_NOT_YET);
 }
 END_TEST
 
@@ -250,6 +260,7 @@ int main(void)
     tcase_add_test(tests, gone);
     tcase_add_test(tests, out);
     tcase_add_test(tests, primary);
+    tcase_add_test(tests, slots);
     tcase_add_test(tests, names_shown);
     tcase_add_loop_test(tests, sync_reached, 0, 6);
     tcase_add_test(tests, sync_cannot_come);
