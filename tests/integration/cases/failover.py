@@ -35,7 +35,7 @@ def switchover(context):
     began = now()
     status, body = old.rest("/switchover", "POST", {"leader": old.name, "candidate": candidate.name}, timeout=30)
     assert status == 200, (status, body)
-    assert cluster.leader() is candidate
+    assert cluster.wait_leader(10, other_than=old) is candidate
     writer.wait_writes(30)
     gap = writer.gap(began - 1)
     context.settle()
