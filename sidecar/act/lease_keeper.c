@@ -16,7 +16,7 @@
 #include "sidecar/act/keeper_internal.h"
 
 enum {
-    RETRY_MS = 100, /* after a sequence that failed at once */
+    RETRY_MS = 50, /* after a sequence that failed at once */
     GRANT_RETRY_MS = 250,
     GRANT_REFUSED_MS = 5000, /* what a person has to change: log it no more often */
 };
@@ -60,11 +60,23 @@ static int usable_endpoint(struct lease_keeper *keeper)
     return keeper->endpoint;
 }
 
+/* The first sequence of a round leaves the first read out where the endpoint's term is known. Once
+ * that had no answer a raft leader may be missing: a read then waits for the new one and fails or
+ * goes on with it, whereas a keepalive would hang on the former one. */
+static struct endpoint_word known_word(const struct lease_keeper *keeper, int endpoint)
+{
+    bool busy = false;
+    for (size_t at = 0; at < SEQUENCES; at++)
+        busy = busy || keeper->sequences[at].renewal != NULL;
+    return busy ? (struct endpoint_word){ 0 } : keeper->known[endpoint];
+}
+
 static void sequence_begin(struct lease_keeper *keeper)
 {
     int endpoint = usable_endpoint(keeper);
     if (endpoint == ETCD_ANY)
         return;
+    struct endpoint_word known = known_word(keeper, endpoint);
     struct sequence *sequence = free_sequence(keeper);
     sequence->keeper = keeper;
     sequence->endpoint = endpoint;
@@ -75,8 +87,8 @@ static void sequence_begin(struct lease_keeper *keeper)
         .lease = keeper->lease.id,
         .endpoint = endpoint,
         .timeout_ms = keeper->lease.ttl_ms / 2,
-        .known_member_id = keeper->known[endpoint].member_id,
-        .known_term = keeper->known[endpoint].term,
+        .known_member_id = known.member_id,
+        .known_term = known.term,
         .txn = txn,
     };
     sequence->renewal = etcd_renewal_start(keeper->spec.etcd, &spec, keeper_on_renewal, sequence);
@@ -175,8 +187,11 @@ void keeper_apply(struct lease_keeper *keeper, struct sequence *sequence,
     case LEASE_LATE:
         round_end(keeper, sequence);
         return;
-    case LEASE_NO_ANSWER:
     case LEASE_TERM_MOVED:
+        keeper->endpoint = sequence->endpoint; /* it answers, and its term is known now */
+        source_arm_in(keeper->timer, RETRY_TERM_MS);
+        return;
+    case LEASE_NO_ANSWER:
     case LEASE_VERDICT_MAX:
         break;
     }
