@@ -125,17 +125,16 @@ static void take_settings(struct reading *reading, struct controldata *control)
 enum err_code controldata_parse(const char *output, struct controldata *ret, struct err *err)
 {
     struct reading reading = { .output = output, .code = ERR_OK, .err = err };
-    struct controldata control = {
-        .version = (int)take_number(&reading, "pg_control version number"),
-        .system_id = take_number(&reading, "Database system identifier"),
-        .state = take_state(&reading),
-        .checkpoint = take_lsn(&reading, "Latest checkpoint location"),
-        .redo = take_lsn(&reading, "Latest checkpoint's REDO location"),
-        .checkpoint_tli = (uint32_t)take_number(&reading, "Latest checkpoint's TimeLineID"),
-        .minimum_recovery_end = take_lsn(&reading, "Minimum recovery ending location"),
-        .minimum_recovery_tli =
-            (uint32_t)take_number(&reading, "Min recovery ending loc's timeline"),
-    };
+    struct controldata control = { .version = 0 };
+    control.version = (int)take_number(&reading, "pg_control version number");
+    control.system_id = take_number(&reading, "Database system identifier");
+    control.state = take_state(&reading);
+    control.checkpoint = take_lsn(&reading, "Latest checkpoint location");
+    control.redo = take_lsn(&reading, "Latest checkpoint's REDO location");
+    control.checkpoint_tli = (uint32_t)take_number(&reading, "Latest checkpoint's TimeLineID");
+    control.minimum_recovery_end = take_lsn(&reading, "Minimum recovery ending location");
+    control.minimum_recovery_tli =
+        (uint32_t)take_number(&reading, "Min recovery ending loc's timeline");
     take_settings(&reading, &control);
     if (reading.code == ERR_OK)
         *ret = control;

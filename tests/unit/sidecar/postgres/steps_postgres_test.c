@@ -306,6 +306,17 @@ START_TEST(test_life_of_two_nodes)
 }
 END_TEST
 
+/* Every step is carried out by one side, or is a condition only. */
+START_TEST(test_steps_that_are_ours)
+{
+    ck_assert(steps_postgres_has(STEP_START_STANDBY));
+    ck_assert(steps_postgres_has(STEP_SLOTS));
+    ck_assert(!steps_postgres_has(STEP_AWAIT_SYNC));
+    ck_assert(!steps_postgres_has(STEP_WRITE_SYNC));
+    ck_assert(!steps_postgres_has(STEP_MAX));
+}
+END_TEST
+
 int main(void)
 {
     if (!pg_node_become_postgres()) {
@@ -318,6 +329,10 @@ int main(void)
     log_open("test", getenv("PG_TEST_VERBOSE") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, false);
     Suite *suite = suite_create("steps_postgres");
     TCase *tcase = tcase_create("real servers");
+    TCase *quick = tcase_create("no server");
+    tcase_add_test(quick, test_steps_that_are_ours);
+    suite_add_tcase(suite, quick);
+    tcase_set_tags(tcase, "slow");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_life_of_two_nodes);
     suite_add_tcase(suite, tcase);
