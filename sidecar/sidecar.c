@@ -218,6 +218,17 @@ static bool is_busy(const struct sidecar *sidecar)
            view->pg.state == PG_STOPPING;
 }
 
+/* Part 3: the primary's node should not host the raft leader. */
+static void tell_etcd_member(const struct sidecar *sidecar)
+{
+    const struct view *view = sidecar->view;
+    if (sidecar->etcd_member == NULL)
+        return;
+    bool fresh = lease_left_ms(&view->lease, view->now) > view->policy.ttl_ms / 2;
+    etcd_member_leader_is(sidecar->etcd_member,
+                          view->store.leader_exists ? view->store.leader : "", fresh);
+}
+
 /* The next look: soon while something is going on, and in time for L2. */
 static void plan_next_cycle(struct sidecar *sidecar)
 {
@@ -288,6 +299,7 @@ void sidecar_cycle(void *arg)
         act(sidecar);
         sidecar_publish(sidecar);
         sidecar_api_fill(sidecar);
+        tell_etcd_member(sidecar);
         plan_next_cycle(sidecar);
         end_when_stopped(sidecar);
     }

@@ -10,7 +10,6 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from lab.cluster import Cluster, Timeout, wait_for  # noqa: E402
-from lab.docker import docker  # noqa: E402
 from lab.writer import Writer  # noqa: E402
 
 NAME = os.environ.get("DEMO_NAME", "pgvigil-demo")
@@ -81,11 +80,11 @@ def table(cluster):
 
 def show_failover(node, since):
     """The lines of a node's log that tell of the failover."""
-    words = ("plan:", "race:", "release", "promote", "stop", "fence", "demote", "key-vanished")
-    text = docker("logs", "--since", since, node.container, check=False)
-    for log_line in text.splitlines():
-        if any(w in log_line for w in words):
-            line(paint(f"{log_line[:150]}", "2"))
+    words = ("plan: take", "plan: release", "plan: hand", "race:", "release-to", "demote", "fence", "sync:")
+    told = node.logs(since=since)
+    for log_line in told.splitlines():
+        if f" {node.name} " in log_line and any(w in log_line for w in words):
+            line(paint(log_line[11:165], "2"))
 
 
 def broken(cluster, writer, title, act, heal):

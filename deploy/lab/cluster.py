@@ -149,8 +149,8 @@ class Node:
                 pass
         return len(pids)
 
-    def logs(self, tail=None):
-        more = ["--tail", str(tail)] if tail else []
+    def logs(self, since=None):
+        more = ["--since", since] if since else []
         import subprocess
         done = subprocess.run(["docker", "logs", *more, self.container], capture_output=True, text=True,
                               errors="replace", timeout=60)
