@@ -102,6 +102,7 @@ static const struct field pg_fields[] = {
 
 static const struct field guard_fields[] = {
     AT(struct guard_view, FIELD_BOOL, connected),
+    AT(struct guard_view, FIELD_BOOL, dead),
     AT(struct guard_view, FIELD_BOOL, tree_alive),
     AT(struct guard_view, FIELD_BOOL, has_deadline),
     AT(struct guard_view, FIELD_MONO, deadline),
@@ -199,10 +200,12 @@ static const struct field store_fields[] = {
     STRUCT_AT(struct store_view, sync, sync_fields),
     AT(struct store_view, FIELD_BOOL, initialize_exists),
     AT(struct store_view, FIELD_I64, initialize_create_revision),
+    AT(struct store_view, FIELD_I64, initialize_lease),
     AT(struct store_view, FIELD_ID, initialize),
     AT(struct store_view, FIELD_BOOL, config_exists),
     AT(struct store_view, FIELD_I64, config_mod_revision),
     STRUCT_AT(struct store_view, failover, failover_fields),
+    AT(struct store_view, FIELD_LSN, optime),
     AT(struct store_view, FIELD_BOOL, confirmed_exists),
     STRUCT_AT(struct store_view, confirmed, timeline_fields),
     AT(struct store_view, FIELD_LSN, confirmed_lsn),
@@ -243,9 +246,13 @@ static const struct field orders_fields[] = {
 };
 
 static const struct field memory_fields[] = {
-    AT(struct memory, FIELD_BOOL, rewind_failed), AT(struct memory, FIELD_BOOL, rewind_checked),
-    AT(struct memory, FIELD_BOOL, was_promoted),  AT(struct memory, FIELD_MONO, grow_failed_at),
-    AT(struct memory, FIELD_MONO, abstain_until), END,
+    AT(struct memory, FIELD_BOOL, rewind_failed),
+    AT(struct memory, FIELD_BOOL, rewind_checked),
+    AT(struct memory, FIELD_BOOL, was_promoted),
+    AT(struct memory, FIELD_BOOL, handed_over),
+    AT(struct memory, FIELD_MONO, grow_failed_at),
+    AT(struct memory, FIELD_MONO, abstain_until),
+    END,
 };
 
 const struct field view_fields[] = {
