@@ -278,9 +278,8 @@ const char *plan_words(const struct plan *plan, char buffer[VIEW_PLAN_TEXT])
         used += (size_t)snprintf(buffer + used, VIEW_PLAN_TEXT - used, "%s%s%s%s%s%s%s%s%s",
                                  i > 0 ? ", " : "", step_name(step->kind),
                                  step->name[0] != '\0' ? ":" : "", step->name,
-                                 has_ssn(step->kind) ? ssn_word(step->ssn) : "",
-                                 braces ? " {" : "", list, braces ? "}" : "",
-                                 step->optional ? "?" : "");
+                                 has_ssn(step->kind) ? ssn_word(step->ssn) : "", braces ? " {" : "",
+                                 list, braces ? "}" : "", step->optional ? "?" : "");
         ck_assert_uint_lt(used, VIEW_PLAN_TEXT);
     }
     return buffer;

@@ -101,11 +101,11 @@ static void set_up(void)
     memset(&fake, 0, sizeof(fake));
     memset(&test, 0, sizeof(test));
     test.loop = loop_new();
-    test.runner = runner_new(&(struct runner_spec){ .loop = test.loop,
-                                                    .store = (struct steps_store *)(void *)&store,
-                                                    .postgres =
-                                                        (struct steps_postgres *)(void *)&postgres,
-                                                    .changed = on_changed });
+    test.runner =
+        runner_new(&(struct runner_spec){ .loop = test.loop,
+                                          .store = (struct steps_store *)(void *)&store,
+                                          .postgres = (struct steps_postgres *)(void *)&postgres,
+                                          .changed = on_changed });
     view_of_leader(&test.view);
     test.view.now = loop_now(test.loop);
     test.view.store.config_mod_revision = 33;
@@ -325,8 +325,8 @@ static void end_loop(void *arg)
 START_TEST(deadline_wakes_the_cycle)
 {
     runner_free(test.runner);
-    test.runner = runner_new(&(struct runner_spec){
-        .loop = test.loop, .changed = end_loop, .arg = &test.loop });
+    test.runner = runner_new(
+        &(struct runner_spec){ .loop = test.loop, .changed = end_loop, .arg = &test.loop });
     add(STEP_AWAIT_OUT, 30);
     test.view.store.sync.standbys = view_names("a", NULL);
     start();

@@ -17,8 +17,8 @@ static enum await ask(const struct view *view, enum step_kind kind)
 static bool only_operates(enum step_kind kind)
 {
     static const enum step_kind waiting[] = {
-        STEP_INITDB,    STEP_ADOPT_NEW,       STEP_BASE_BACKUP, STEP_GUARD_DEADLINE,
-        STEP_STOP_FAST, STEP_KILL_TREE,       STEP_AWAIT_OUT,   STEP_AWAIT_PRIMARY,
+        STEP_INITDB,     STEP_ADOPT_NEW,       STEP_BASE_BACKUP,    STEP_GUARD_DEADLINE,
+        STEP_STOP_FAST,  STEP_KILL_TREE,       STEP_AWAIT_OUT,      STEP_AWAIT_PRIMARY,
         STEP_AWAIT_SYNC, STEP_AWAIT_SSN_SHOWN, STEP_AWAIT_RECEIVED, STEP_SLOTS,
     };
     for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
@@ -61,13 +61,26 @@ START_TEST(guard_deadline)
     view_of_leader(&view);
     ck_assert_int_eq(ask(&view, STEP_GUARD_DEADLINE), AWAIT_YES);
     switch (_i) {
-    case 0: view.lease.held_until = view.now; break;
-    case 1: view.guard.connected = false; break;
-    case 2: view.guard.has_deadline = false; break;
-    case 3: view.guard.lease_id++; break;
-    case 4: view.guard.create_revision--; break;
-    case 5: view.guard.deadline = view.now; break;
-    default: ck_abort();
+    case 0:
+        view.lease.held_until = view.now;
+        break;
+    case 1:
+        view.guard.connected = false;
+        break;
+    case 2:
+        view.guard.has_deadline = false;
+        break;
+    case 3:
+        view.guard.lease_id++;
+        break;
+    case 4:
+        view.guard.create_revision--;
+        break;
+    case 5:
+        view.guard.deadline = view.now;
+        break;
+    default:
+        ck_abort();
     }
     ck_assert_int_eq(ask(&view, STEP_GUARD_DEADLINE), AWAIT_NOT_YET);
     view.lease.owns_key = false; /* it cannot come any more */
@@ -173,13 +186,26 @@ START_TEST(sync_reached)
     ck_assert_int_eq(synced(&view, VIEW_LSN), AWAIT_YES);
     struct walsender *c = view_edit_walsender(&view, "c");
     switch (_i) {
-    case 0: c->streaming = false; break;
-    case 1: c->holds_slot = false; break;
-    case 2: c->sync = false; break;
-    case 3: c->flush--; break;
-    case 4: view.pg.ssn_names = view_names("b", NULL); break; /* what the server shows */
-    case 5: view.pg.ssn = SSN_NOBODY; break;
-    default: ck_abort();
+    case 0:
+        c->streaming = false;
+        break;
+    case 1:
+        c->holds_slot = false;
+        break;
+    case 2:
+        c->sync = false;
+        break;
+    case 3:
+        c->flush--;
+        break;
+    case 4:
+        view.pg.ssn_names = view_names("b", NULL);
+        break; /* what the server shows */
+    case 5:
+        view.pg.ssn = SSN_NOBODY;
+        break;
+    default:
+        ck_abort();
     }
     ck_assert_int_eq(synced(&view, VIEW_LSN), AWAIT_NOT_YET);
 }

@@ -219,13 +219,26 @@ START_TEST(loss_is_not_accepted)
     view_ask_failover(&view, "", "a");
     struct failover_request *request = &view.store.failover;
     switch (_i) {
-    case 0: request->exists = false; break;
-    case 1: request->due = false; break;
-    case 2: request->candidate[0] = 'c'; break;
-    case 3: request->leader[0] = 'b'; break; /* a switchover: its leader was there */
-    case 4: request->after_leader_loss = false; break;
-    case 5: request->age_ms = VIEW_TTL_MS; break;
-    default: ck_abort();
+    case 0:
+        request->exists = false;
+        break;
+    case 1:
+        request->due = false;
+        break;
+    case 2:
+        request->candidate[0] = 'c';
+        break;
+    case 3:
+        request->leader[0] = 'b';
+        break; /* a switchover: its leader was there */
+    case 4:
+        request->after_leader_loss = false;
+        break;
+    case 5:
+        request->age_ms = VIEW_TTL_MS;
+        break;
+    default:
+        ck_abort();
     }
     expect_unfit(&view, "/sync does not name this member");
 }
@@ -270,11 +283,20 @@ START_TEST(hindrances)
     struct view view;
     view_of_leaderless(&view);
     switch (_i) {
-    case 0: view.memory.abstain_until = mono_add(view.now, 1); break;
-    case 1: view.lease.id = 0; break;
-    case 2: view.store.initialize = 0; break;
-    case 3: view.policy.pause = view.orders.restart = true; break; /* L8 */
-    default: ck_abort();
+    case 0:
+        view.memory.abstain_until = mono_add(view.now, 1);
+        break;
+    case 1:
+        view.lease.id = 0;
+        break;
+    case 2:
+        view.store.initialize = 0;
+        break;
+    case 3:
+        view.policy.pause = view.orders.restart = true;
+        break; /* L8 */
+    default:
+        ck_abort();
     }
     expect_wait(&view, words[_i]);
 }
@@ -398,13 +420,26 @@ START_TEST(named_that_cannot)
     struct view view;
     named_other(&view);
     switch (_i) {
-    case 0: view.store.failover.due = false; break;
-    case 1: view.store.failover.candidate[0] = '\0'; break;
-    case 2: view.store.failover.candidate[0] = 'x'; break;
-    case 3: view_edit_peer(&view, "c")->has_key = false; break;
-    case 4: view_edit_peer(&view, "c")->member.state = MEMBER_STOPPED; break;
-    case 5: view.store.sync.standbys = view_names("a", NULL); break;
-    default: ck_abort();
+    case 0:
+        view.store.failover.due = false;
+        break;
+    case 1:
+        view.store.failover.candidate[0] = '\0';
+        break;
+    case 2:
+        view.store.failover.candidate[0] = 'x';
+        break;
+    case 3:
+        view_edit_peer(&view, "c")->has_key = false;
+        break;
+    case 4:
+        view_edit_peer(&view, "c")->member.state = MEMBER_STOPPED;
+        break;
+    case 5:
+        view.store.sync.standbys = view_names("a", NULL);
+        break;
+    default:
+        ck_abort();
     }
     DECIDES(&view, "race", ACT_TAKE);
 }

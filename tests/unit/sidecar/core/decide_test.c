@@ -41,14 +41,14 @@ START_TEST(always_decides)
         for (int field = 0; field < 16; field++) {
             seed = seed * 1103515245 + 12345;
             bool on = seed >> 16 & 1;
-            bool *const fields[] = { &view.clear_head,           &view.guard.connected,
-                                     &view.guard.dead,           &view.guard.tree_alive,
-                                     &view.guard.has_deadline,   &view.guard.stop_requested,
-                                     &view.lease.owns_key,       &view.store.reachable,
-                                     &view.store.loaded,         &view.store.leader_exists,
-                                     &view.policy.pause,         &view.policy.sync_on,
-                                     &view.pg.in_recovery,       &view.pg.was_primary,
-                                     &view.store.config_exists,  &view.store.failover.exists };
+            bool *const fields[] = { &view.clear_head,          &view.guard.connected,
+                                     &view.guard.dead,          &view.guard.tree_alive,
+                                     &view.guard.has_deadline,  &view.guard.stop_requested,
+                                     &view.lease.owns_key,      &view.store.reachable,
+                                     &view.store.loaded,        &view.store.leader_exists,
+                                     &view.policy.pause,        &view.policy.sync_on,
+                                     &view.pg.in_recovery,      &view.pg.was_primary,
+                                     &view.store.config_exists, &view.store.failover.exists };
             *fields[field] = on;
         }
         view.pg.state = (enum pg_state)(seed >> 20 & 3);

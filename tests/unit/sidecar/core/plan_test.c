@@ -8,7 +8,7 @@
 #include "../../support/view_stub.h"
 
 #define STOP "fast stop?, kill"
-#define PROMOTION \
+#define PROMOTION                                                                                  \
     "guard deadline, end blocking sessions?, write /sync {}, pg_promote, await primary"
 
 /* ---- each action in words ------------------------------------------------------------- */
@@ -234,8 +234,7 @@ START_TEST(restart)
     view_of_leader(&view);
     view.orders.restart = true;
     PLANS(&view, ACT_RESTART,
-          "checkpoint?, " STOP
-          ", guard deadline, write /sync {b}, start primary=names {b}");
+          "checkpoint?, " STOP ", guard deadline, write /sync {b}, start primary=names {b}");
     view_of_standby(&view);
     view.orders.restart = true;
     PLANS(&view, ACT_RESTART,
@@ -370,9 +369,9 @@ static void check_bounds(const struct view *view, const struct plan *plan, void 
     (void)view;
     (void)arg;
     ck_assert_uint_le(plan->n, LIMIT_STEPS);
-    ck_assert_int_eq(plan->n == 0, plan->action == ACT_WAIT ||
-                                       (plan->action == ACT_SETTLE && view->pg.checkpointed &&
-                                        !view->pg.slots_differ));
+    ck_assert_int_eq(plan->n == 0,
+                     plan->action == ACT_WAIT || (plan->action == ACT_SETTLE &&
+                                                  view->pg.checkpointed && !view->pg.slots_differ));
     for (size_t i = 0; i < plan->n; i++) {
         const struct step *step = &plan->steps[i];
         bool as_long_as_data = step->kind == STEP_BASE_BACKUP || step->kind == STEP_REWIND ||

@@ -129,13 +129,27 @@ START_TEST(never_bootstraps)
     struct view view;
     view_of_nothing(&view);
     switch (_i) {
-    case 0: view.policy.may_bootstrap = false; break;
-    case 1: view.store.sync.exists = true; break;
-    case 2: view.store.config_exists = true; break;
-    case 3: view.lease.id = 0; break;
-    case 4: view.store.same_cluster = false; break; /* S6 */
-    case 5: view.store.initialize_exists = true; view.store.initialize = 42; break;
-    default: ck_abort();
+    case 0:
+        view.policy.may_bootstrap = false;
+        break;
+    case 1:
+        view.store.sync.exists = true;
+        break;
+    case 2:
+        view.store.config_exists = true;
+        break;
+    case 3:
+        view.lease.id = 0;
+        break;
+    case 4:
+        view.store.same_cluster = false;
+        break; /* S6 */
+    case 5:
+        view.store.initialize_exists = true;
+        view.store.initialize = 42;
+        break;
+    default:
+        ck_abort();
     }
     DECIDES(&view, "empty-waits", ACT_WAIT);
 }

@@ -8,9 +8,12 @@
 /* None of these rules is for anybody but the leader: not up, a standby, another's key. */
 START_TEST(only_for_the_leader)
 {
-    static rule_fn *const rules[] = { rule_finish_bootstrap, rule_failover_request_done,
-                                      rule_switchover,       rule_sync_off,
-                                      rule_sync_shrink,      rule_sync_grow,
+    static rule_fn *const rules[] = { rule_finish_bootstrap,
+                                      rule_failover_request_done,
+                                      rule_switchover,
+                                      rule_sync_off,
+                                      rule_sync_shrink,
+                                      rule_sync_grow,
                                       rule_settle };
     struct view view;
     struct decision decision = { .action = ACT_WAIT };
@@ -87,16 +90,23 @@ START_TEST(refuses_switchover)
     view_ask_failover(&view, "a", "b");
     struct peer *b = view_edit_peer(&view, "b");
     switch (_i) {
-    case 0: b->has_key = false; break;
-    case 1: b->member.state = MEMBER_STOPPING; break;
-    case 2: b->member.tags.nofailover = true; break;
+    case 0:
+        b->has_key = false;
+        break;
+    case 1:
+        b->member.state = MEMBER_STOPPING;
+        break;
+    case 2:
+        b->member.tags.nofailover = true;
+        break;
     case 3:
         view_add_peer(&view, "c");
         view_add_walsender(&view, "c");
         view.store.sync.standbys = view.pg.ssn_names = view.pg.ssn_disk_names =
             view_names("c", NULL);
         break;
-    default: ck_abort();
+    default:
+        ck_abort();
     }
     struct decision decision = DECIDES(&view, "switchover", ACT_CLEAR_FAILOVER);
     SAYS(decision, reasons[_i]);

@@ -66,14 +66,29 @@ START_TEST(never_adopts_what_differs)
     struct view view;
     restarted(&view);
     switch (_i) {
-    case 0: view.guard.lease_id = 0; break;
-    case 1: view.guard.lease_id++; break;
-    case 2: view.guard.create_revision--; break;
-    case 3: view.store.leader_exists = false; break;
-    case 4: view.store.leader[0] = 'b'; break;
-    case 5: view.guard.has_deadline = false; break;
-    case 6: view.guard.deadline = view.now; break;
-    default: ck_abort();
+    case 0:
+        view.guard.lease_id = 0;
+        break;
+    case 1:
+        view.guard.lease_id++;
+        break;
+    case 2:
+        view.guard.create_revision--;
+        break;
+    case 3:
+        view.store.leader_exists = false;
+        break;
+    case 4:
+        view.store.leader[0] = 'b';
+        break;
+    case 5:
+        view.guard.has_deadline = false;
+        break;
+    case 6:
+        view.guard.deadline = view.now;
+        break;
+    default:
+        ck_abort();
     }
     DECIDES(&view, "primary-without-key", ACT_FENCE);
     view.guard.tree_alive = false;

@@ -66,7 +66,8 @@ static void diverged(struct view *view)
 {
     view_of_standby(view);
     view_edit_peer(view, "b")->member.timeline = 2;
-    view->store.confirmed = (struct timeline){ .tli = 2, .n = 1, .entries = { { 1, VIEW_LSN - 1 } } };
+    view->store.confirmed =
+        (struct timeline){ .tli = 2, .n = 1, .entries = { { 1, VIEW_LSN - 1 } } };
     view->store.sync.standbys.n = 0;
 }
 

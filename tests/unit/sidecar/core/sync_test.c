@@ -126,16 +126,35 @@ START_TEST(does_not_join)
     struct peer *b = view_edit_peer(&view, "b");
     struct walsender *sender = view_edit_walsender(&view, "b");
     switch (_i) {
-    case 0: b->has_key = false; break;
-    case 1: b->member.state = MEMBER_STARTING; break;
-    case 2: b->member.tags.nosync = true; break;
-    case 3: view.pg.n_walsenders = 0; break;
-    case 4: sender->streaming = false; break;
-    case 5: sender->only_one = false; break;
-    case 6: sender->holds_slot = false; break;
-    case 7: sender->flush = LSN_NONE; break;
-    case 8: sender->flush = VIEW_LSN - SYNC_CATCH_UP_BYTES - 1; break;
-    default: ck_abort();
+    case 0:
+        b->has_key = false;
+        break;
+    case 1:
+        b->member.state = MEMBER_STARTING;
+        break;
+    case 2:
+        b->member.tags.nosync = true;
+        break;
+    case 3:
+        view.pg.n_walsenders = 0;
+        break;
+    case 4:
+        sender->streaming = false;
+        break;
+    case 5:
+        sender->only_one = false;
+        break;
+    case 6:
+        sender->holds_slot = false;
+        break;
+    case 7:
+        sender->flush = LSN_NONE;
+        break;
+    case 8:
+        sender->flush = VIEW_LSN - SYNC_CATCH_UP_BYTES - 1;
+        break;
+    default:
+        ck_abort();
     }
     ck_assert_uint_eq(sync_grown(&view).n, 0);
 }
