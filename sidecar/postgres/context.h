@@ -64,6 +64,7 @@ struct postgres {
     struct lives lives;
 
     struct text *warned;    /* what was said of the parameters */
+    bool checked;             /* the server's binary has seen these settings */
     struct refused refused; /* parameters that the server does not take */
     struct conf_role role;
     bool role_known;          /* read from the disk, or written by us */

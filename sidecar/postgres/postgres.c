@@ -77,6 +77,7 @@ void postgres_settings_changed(struct postgres *postgres, const struct settings 
 {
     postgres->parts.settings = settings;
     postgres->refused.n = 0;
+    postgres->checked = false;
     postgres->pending_for = 0;
     conf_compare(postgres);
     probe_look_at_settings(postgres->probe);
@@ -86,6 +87,7 @@ void postgres_config_changed(struct postgres *postgres, const struct config *con
 {
     postgres->parts.config = config;
     postgres->refused.n = 0;
+    postgres->checked = false;
     postgres->pending_for = 0;
     conf_compare(postgres);
     probe_look_at_settings(postgres->probe);

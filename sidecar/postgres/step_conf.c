@@ -49,6 +49,7 @@ static void when_checked(struct pg_op *op, const struct tool_result *result)
     /* What is left Postgres must say itself; the check is no condition of a start. */
     if (code != ERR_OK)
         log_warn("%s", err.text);
+    op->pg->checked = code == ERR_OK;
     op->checked(op, ERR_OK, NULL);
 }
 
@@ -56,7 +57,8 @@ static void when_checked(struct pg_op *op, const struct tool_result *result)
 static void check(struct pg_op *op, enum err_code code, const struct err *err)
 {
     struct argv argv = { .n = 0 };
-    if (code != ERR_OK) {
+    /* A failover does not ask again what has not changed. */
+    if (code != ERR_OK || op->pg->checked) {
         op->checked(op, code, err);
         return;
     }
