@@ -41,7 +41,8 @@ struct lease_keeper {
     struct source *changed;
     struct etcd_call *grant;
 
-    int endpoint; /* where the next sequence goes */
+    int endpoint;         /* where the next sequence goes */
+    bool skips_confirmed; /* the compares of S7 were lost: the next one goes without */
     struct endpoint_word known[LIMIT_ENDPOINTS];
     struct sequence sequences[SEQUENCES];
     struct mono round_began;
@@ -56,8 +57,8 @@ struct lease_keeper {
     struct mono last_election_at;
 };
 
-/* S7: what the sequence writes beside reading the key; NULL: nothing. New. */
-struct etcd_txn *keeper_confirm_txn(struct lease_keeper *keeper, struct sequence *sequence);
+/* What the sequence writes beside reading the key; NULL: nothing, it is not ours. New. */
+struct etcd_txn *keeper_renewal_txn(struct lease_keeper *keeper, struct sequence *sequence);
 /* etcd_renewal_fn: `arg` is the sequence. Ends in keeper_apply. */
 void keeper_on_renewal(void *arg, const struct etcd_renewal_result *result);
 void keeper_apply(struct lease_keeper *keeper, struct sequence *sequence,

@@ -16,7 +16,8 @@
 #include "sidecar/act/keeper_internal.h"
 
 enum {
-    RETRY_MS = 50, /* after a sequence that failed at once */
+    RETRY_MS = 50,      /* after a sequence that failed at once: elsewhere */
+    RETRY_TERM_MS = 10, /* after one that saw an election: at the same endpoint */
     GRANT_RETRY_MS = 250,
     GRANT_REFUSED_MS = 5000, /* what a person has to change: log it no more often */
 };
@@ -81,7 +82,7 @@ static void sequence_begin(struct lease_keeper *keeper)
     sequence->keeper = keeper;
     sequence->endpoint = endpoint;
     sequence->began = clock_mono();
-    struct etcd_txn *txn = keeper_confirm_txn(keeper, sequence);
+    struct etcd_txn *txn = keeper_renewal_txn(keeper, sequence);
     struct etcd_renewal_spec spec = {
         .leader_key = keeper->leader_key,
         .lease = keeper->lease.id,

@@ -208,6 +208,7 @@ static void forget_other_store(struct cluster *cluster, const struct etcd_header
     cluster->revision = 0;
     cluster->term = 0;
     cluster->gone_lease = 0;
+    cluster->renewed_revision = 0;
     cluster->leader_lost_revision = 0;
     cluster->sync_absent_revision = 0;
     cluster->id = header->cluster_id;

@@ -7,6 +7,7 @@
 #include "etcd/lease.h"
 #include "sidecar/cluster.h"
 #include "sidecar/observe/cluster_internal.h"
+#include "json/json.h"
 
 enum {
     QUESTION_MS = 500,          /* L7: between two questions about a holder's lease */
@@ -95,12 +96,30 @@ static void note_failover(struct cluster *cluster)
     cluster->failover_revision = revision;
 }
 
+/* A trace of a renewal (pgvigil/renewed). What is older than we are counts as new: nobody knows. */
+static void note_renewed(struct cluster *cluster)
+{
+    int64_t revision = cluster_table_revision(&cluster->table, "pgvigil/renewed");
+    if (revision == 0 || revision == cluster->renewed_revision)
+        return;
+    cluster->renewed_revision = revision;
+    cluster->renewed_at = clock_mono();
+    const char *value = cluster_value(cluster, "pgvigil/renewed");
+    auto_json json_t *json = NULL;
+    int64_t ttl_s = 0;
+    if (value != NULL && json_parse(value, strlen(value), "pgvigil/renewed", &json, NULL) == ERR_OK)
+        (void)json_get_int((struct json_reader){ .object = json, .name = "pgvigil/renewed" }, "ttl",
+                           &ttl_s, NULL);
+    cluster->renewed_ttl_ms = ttl_s * 1000;
+}
+
 void cluster_table_changed(struct cluster *cluster)
 {
     cluster_view_read(&cluster->table, cluster->self, &cluster->words);
     note_leader(cluster);
     note_sync(cluster);
     note_failover(cluster);
+    note_renewed(cluster);
     source_trigger(cluster->changed);
 }
 
@@ -117,7 +136,8 @@ static void on_question(void *arg, const struct etcd_lease_result *result)
                  result->outcome.header.revision >= cluster->asked_revision;
     if (gone && knows) {
         cluster->gone_lease = cluster->asked_lease;
-        log_info("store: lease %llx of the former holder is gone -> the key may be taken",
+        log_info("store: lease %llx of the former holder is gone -> the key is free once its "
+                 "holding has ended",
                  (unsigned long long)cluster->asked_lease);
         source_trigger(cluster->changed);
     } else {
@@ -128,8 +148,7 @@ static void on_question(void *arg, const struct etcd_lease_result *result)
 static void ask_for_holder(struct cluster *cluster, struct mono now)
 {
     const struct store_view *view = &cluster->words.view;
-    if (view->leader_exists || !view->holder.exists || view->holder.released ||
-        view->holder.lease_id == cluster->gone_lease || cluster->question != NULL)
+    if (view->holder.lease_id == cluster->gone_lease || cluster->question != NULL)
         return;
     bool same = cluster->asked_lease == view->holder.lease_id;
     if (same && mono_diff(now, cluster->asked_at) < QUESTION_MS)
@@ -140,6 +159,29 @@ static void ask_for_holder(struct cluster *cluster, struct mono now)
     struct etcd_how how = { .timeout_ms = cluster->spec.ttl_ms / 4, .endpoint = ETCD_ANY };
     cluster->question = etcd_lease_time_to_live(cluster->spec.etcd, view->holder.lease_id, how,
                                                 on_question, cluster);
+}
+
+/* A lease can end before its time (act/keeper_renewal.c): what was renewed under it may last until
+ * ttl after its last trace. */
+static bool holding_may_last(struct cluster *cluster, struct mono now)
+{
+    int64_t ttl_ms = cluster->renewed_ttl_ms > cluster->spec.ttl_ms ? cluster->renewed_ttl_ms
+                                                                    : cluster->spec.ttl_ms;
+    struct mono until = mono_add(cluster->renewed_at, ttl_ms);
+    if (cluster->renewed_revision == 0 || !mono_before(now, until))
+        return false;
+    source_arm_at(cluster->question_timer, until);
+    return true;
+}
+
+static bool holder_is_gone(struct cluster *cluster, struct mono now)
+{
+    const struct store_view *view = &cluster->words.view;
+    if (!cluster->loaded || view->leader_exists || !view->holder.exists || view->holder.released)
+        return false;
+    ask_for_holder(cluster, now);
+    return cluster->gone_lease != 0 && view->holder.lease_id == cluster->gone_lease &&
+           !holding_may_last(cluster, now);
 }
 
 /* --- the view --- */
@@ -195,10 +237,7 @@ void cluster_fill(struct cluster *cluster, struct mono now, struct store_view *r
     ret_view->age_ms = mono_diff(now, cluster->word_at);
     ret_view->leader_lost_at = cluster->leader_lost_at;
     fill_failover(cluster, now, &ret_view->failover);
-    if (ret_view->loaded)
-        ask_for_holder(cluster, now);
-    ret_view->holder.lease_gone = ret_view->holder.exists && cluster->gone_lease != 0 &&
-                                  ret_view->holder.lease_id == cluster->gone_lease;
+    ret_view->holder.lease_gone = holder_is_gone(cluster, now);
 }
 
 /* --- single keys --- */

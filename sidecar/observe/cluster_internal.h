@@ -46,11 +46,14 @@ struct cluster {
 
     /* Does the lease of the unmarked holder record still live (L7)? */
     struct etcd_call *question;
-    struct source *question_timer;
+    struct source *question_timer; /* the next question, or the end of a holding that may last */
     struct mono asked_at;
     int64_t asked_lease;
-    int64_t asked_revision; /* of the record that names it */
-    int64_t gone_lease;     /* known to be gone; 0: none */
+    int64_t asked_revision;   /* of the record that names it */
+    int64_t gone_lease;       /* known to be gone; 0: none */
+    int64_t renewed_revision; /* of the last trace of a renewal, which was seen at: */
+    struct mono renewed_at;
+    int64_t renewed_ttl_ms;
 };
 
 /* The table has changed: everything that is derived from it is looked at again. */
