@@ -277,6 +277,17 @@ static void plan_settle(struct plan *plan, const struct view *view)
     add(plan, STEP_CHECKPOINT, CHECKPOINT_MS);
 }
 
+static void plan_one_step(struct plan *plan, const struct decision *decision)
+{
+    static const enum step_kind steps[ACT_MAX] = {
+        [ACT_FENCE] = STEP_KILL_TREE,         [ACT_ADOPT] = STEP_ADOPT_KEY,
+        [ACT_START_STANDBY] = STEP_START_STANDBY, [ACT_STOPPED] = STEP_HANDED_OVER,
+        [ACT_FOLLOW] = STEP_FOLLOW,           [ACT_CLEAR_FAILOVER] = STEP_CLEAR_FAILOVER,
+    };
+    int64_t deadline_ms = decision->action == ACT_FENCE ? KILL_MS : QUICK_MS;
+    add_named(plan, steps[decision->action], deadline_ms, decision->peer);
+}
+
 struct plan plan_make(const struct view *view, const struct decision *decision)
 {
     struct plan plan = { .action = decision->action };
@@ -285,13 +296,15 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
     case ACT_MAX:
         break;
     case ACT_FENCE:
-        add(&plan, STEP_KILL_TREE, KILL_MS);
+    case ACT_ADOPT:
+    case ACT_START_STANDBY:
+    case ACT_STOPPED:
+    case ACT_FOLLOW:
+    case ACT_CLEAR_FAILOVER:
+        plan_one_step(&plan, decision);
         break;
     case ACT_DEMOTE:
         plan_demote(&plan, view);
-        break;
-    case ACT_ADOPT:
-        add(&plan, STEP_ADOPT_KEY, QUICK_MS);
         break;
     case ACT_ABANDON:
         add(&plan, STEP_KILL_TREE, KILL_MS); /* as for a release */
@@ -305,9 +318,6 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         break;
     case ACT_CLONE:
         plan_clone(&plan, decision);
-        break;
-    case ACT_START_STANDBY:
-        add_named(&plan, STEP_START_STANDBY, QUICK_MS, decision->peer);
         break;
     case ACT_START_PRIMARY:
         plan_start_primary(&plan, view);
@@ -329,12 +339,6 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
     case ACT_LEAVE:
         plan_leave(&plan, view);
         break;
-    case ACT_STOPPED:
-        add(&plan, STEP_HANDED_OVER, QUICK_MS);
-        break;
-    case ACT_FOLLOW:
-        add_named(&plan, STEP_FOLLOW, QUICK_MS, decision->peer);
-        break;
     case ACT_REWIND:
         plan_rewind(&plan, view, decision);
         break;
@@ -349,9 +353,6 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         break;
     case ACT_SYNC_OFF:
         plan_sync_off(&plan, view);
-        break;
-    case ACT_CLEAR_FAILOVER:
-        add(&plan, STEP_CLEAR_FAILOVER, QUICK_MS);
         break;
     case ACT_RESTART:
         plan_restart(&plan, view, decision);
