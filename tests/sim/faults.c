@@ -35,6 +35,41 @@ static void joined(struct sim *sim, const struct fault *fault)
     cut_off(sim, fault, fault->target, -1);
 }
 
+/* Cut and joined, again and again. a: both ways; b: until when. */
+static void on_flap(struct sim *sim, const struct event *event)
+{
+    struct fault fault = { .target = (int)event->arg[0] };
+    bool is_cut = event->arg[1] != 0;
+    if (sim->now_us >= sim->flap_until_us[fault.target]) {
+        if (is_cut)
+            joined(sim, &fault);
+        return;
+    }
+    if (is_cut)
+        joined(sim, &fault);
+    else
+        isolated(sim, &fault);
+    struct event next = *event;
+    next.arg[1] = !is_cut;
+    sim_at(sim, is_cut ? rng_tail(&sim->rng, MS(50), MS(2500)) : rng_tail(&sim->rng, MS(300), SECONDS(6)),
+           &next);
+}
+
+static bool flapping(struct sim *sim, struct fault *fault)
+{
+    if (sim->flap_until_us[fault->target] != 0)
+        return false;
+    sim->flap_until_us[fault->target] = INT64_MAX;
+    struct event event = { .fn = on_flap, .host = HOST_NONE, .arg = { fault->target, 0 } };
+    sim_at(sim, 0, &event);
+    return true;
+}
+
+static void steady(struct sim *sim, const struct fault *fault)
+{
+    sim->flap_until_us[fault->target] = sim->now_us;
+}
+
 static bool one_way(struct sim *sim, struct fault *fault)
 {
     fault->a = rng_range(&sim->rng, 1, 2);
@@ -131,6 +166,7 @@ static void fast(struct sim *sim, const struct fault *fault)
 const struct fault_kind fault_kinds[] = {
     { "sidecar crashes between two steps", 0, 0, 0, NULL, NULL },
     { "node partitioned from everything", 8, 500, 40000, isolated, joined },
+    { "node's network flapping", 4, 3000, 40000, flapping, steady },
     { "node's packets lost one way", 5, 500, 30000, one_way, joined },
     { "node partitioned from etcd only", 5, 500, 30000, etcd_away, etcd_there },
     { "node partitioned from other Postgres only", 6, 300, 30000, streams_cut, streams_carried },

@@ -102,9 +102,13 @@ void net_send(struct sim *sim, int from, const struct event *event)
     bool local = from == event->host;
     if (!link_up(sim, from, event->host))
         return;
-    if (!local && sim->loss_permille > 0 && rng_chance(&sim->rng, sim->loss_permille))
+    /* What is lost, TCP sends again: some of it arrives when nobody waits any more. */
+    bool lost = !local && sim->loss_permille > 0 && rng_chance(&sim->rng, sim->loss_permille);
+    if (lost && rng_chance(&sim->rng, 600))
         return;
     int64_t delay = local ? 80 : rng_range(&sim->rng, 150, 900);
+    if (lost)
+        delay += rng_tail(&sim->rng, MS(300), SECONDS(15));
     if (!local && sim->delay_us > 0)
         delay += rng_tail(&sim->rng, 0, sim->delay_us);
     if (rng_chance(&sim->rng, 3))
@@ -158,6 +162,7 @@ static void reset(struct sim *sim)
     sim->now_us = 0;
     sim->n_stash = 0;
     sim->loss_permille = 0;
+    memset(sim->flap_until_us, 0, sizeof(sim->flap_until_us));
     sim->delay_us = 0;
     sim->tainted = false;
     sim->restored = false;

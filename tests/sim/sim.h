@@ -113,6 +113,7 @@ struct sim {
     struct host host[HOSTS];
     uint8_t cut[HOSTS][HOSTS];  /* from, to: how many partitions cut it */
     uint8_t repl_cut[HOSTS][HOSTS];
+    int64_t flap_until_us[DATA_MAX];
     int loss_permille;
     int64_t delay_us;           /* added to every message, now and then */
 
