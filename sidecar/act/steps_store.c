@@ -66,6 +66,34 @@ static enum err_code on_success(struct store_op *op, int64_t revision, struct er
     return ERR_OK;
 }
 
+/* Gone already is what was wanted; without an answer it runs out. */
+static void on_revoked(void *arg, const struct etcd_lease_result *result)
+{
+    struct store_op *op = arg;
+    enum err_code code = result->outcome.code;
+    struct err err = { .code = ERR_OK };
+    if (code != ERR_OK && code != ERR_NOT_FOUND)
+        err_set(&err, code, "revoke lease: %s", result->outcome.error);
+    op->revoke = etcd_call_free(op->revoke);
+    cluster_resync(op->steps->spec.cluster);
+    finish(op, err.code, err.code == ERR_OK ? NULL : &err);
+}
+
+static int64_t left_ms(const struct store_op *op)
+{
+    int64_t left = mono_diff(op->deadline, clock_mono());
+    return left > 1 ? left : 1;
+}
+
+/* From its sending on the lease is not used any more, whatever the reply. */
+static void start_revoke(struct store_op *op)
+{
+    struct etcd_how how = { .timeout_ms = left_ms(op), .endpoint = ETCD_ANY };
+    op->revoke = etcd_lease_revoke(op->steps->spec.etcd, op->lease, how, on_revoked, op);
+    if (lease_keeper_lease(op->steps->spec.keeper)->id == op->lease)
+        lease_keeper_forget(op->steps->spec.keeper);
+}
+
 static void on_txn(void *arg, enum err_code code, const struct err *err, int64_t revision)
 {
     struct store_op *op = arg;
@@ -84,20 +112,10 @@ static void on_txn(void *arg, enum err_code code, const struct err *err, int64_t
     if (code != ERR_OK)
         err_wrap(&own, "%s", step_name(op->kind));
     op->txn = store_txn_free(op->txn); /* `err` is gone with it */
-    finish(op, code, code == ERR_OK ? NULL : &own);
-}
-
-/* Gone already is what was wanted; without an answer it runs out. */
-static void on_revoked(void *arg, const struct etcd_lease_result *result)
-{
-    struct store_op *op = arg;
-    enum err_code code = result->outcome.code;
-    struct err err = { .code = ERR_OK };
-    if (code != ERR_OK && code != ERR_NOT_FOUND)
-        err_set(&err, code, "revoke lease: %s", result->outcome.error);
-    op->revoke = etcd_call_free(op->revoke);
-    cluster_resync(op->steps->spec.cluster);
-    finish(op, err.code, err.code == ERR_OK ? NULL : &err);
+    if (op->revokes)
+        start_revoke(op); /* whatever became of the mark */
+    else
+        finish(op, code, code == ERR_OK ? NULL : &own);
 }
 
 static void on_written(void *arg)
@@ -122,26 +140,12 @@ static void free_op(struct step_op *base)
     free(op);
 }
 
-static int64_t left_ms(const struct store_op *op)
-{
-    int64_t left = mono_diff(op->deadline, clock_mono());
-    return left > 1 ? left : 1;
-}
-
-/* From its sending on the lease is not used any more, whatever the reply. */
-static void start_revoke(struct store_op *op)
-{
-    struct etcd_how how = { .timeout_ms = left_ms(op), .endpoint = ETCD_ANY };
-    op->revoke = etcd_lease_revoke(op->steps->spec.etcd, op->lease, how, on_revoked, op);
-    lease_keeper_forget(op->steps->spec.keeper);
-}
-
 static void start(struct store_op *op)
 {
     if (op->txn != NULL) {
         op->in_doubt = true;
         store_txn_send(op->txn, op->deadline, on_txn, op);
-    } else if (op->kind == STEP_REVOKE_LEASE) {
+    } else if (op->revokes) {
         start_revoke(op);
     } else if (op->waits_for_publish) {
         publish_when_written(op->steps->spec.publish, on_written, op);

@@ -9,7 +9,7 @@ struct steps_store {
     int64_t begun_at; /* the store's revision when the plan began; 0: not said */
 };
 
-/* One operation. What a builder leaves says how it goes on: a transaction to send; REVOKE_LEASE;
+/* One operation. What a builder leaves says how it goes on: a transaction to send; revokes;
  * waits_for_publish; none of them: it is done already. */
 struct store_op {
     struct step_op base;
@@ -24,6 +24,7 @@ struct store_op {
     struct store_txn *txn;
     struct etcd_call *revoke;
     bool waits_for_publish;
+    bool revokes;  /* the lease, after the transaction if there is one */
     bool in_doubt; /* sent and not answered */
     int64_t lease; /* ours at the start */
     struct lease_adoption adoption;

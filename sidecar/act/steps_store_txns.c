@@ -187,11 +187,25 @@ static enum err_code release_key(struct store_op *op, const struct step_call *ca
     return ERR_OK;
 }
 
+/* L7: "A holder whose key vanished gives that lease up as soon as its Postgres is down." Where the
+ * record still names the lease it is marked first: nobody then has to wait for the end of a holding
+ * that is over. */
 static enum err_code revoke_lease(struct store_op *op, const struct step_call *call,
                                   struct err *err)
 {
-    (void)call;
-    return op->lease != 0 ? ERR_OK : err_set(err, ERR_REFUSED, "there is no lease");
+    const struct store_view *store = &call->view->store;
+    if (op->lease == 0)
+        return err_set(err, ERR_REFUSED, "there is no lease");
+    op->revokes = true;
+    if (store->leader_exists || !store->holder.exists || store->holder.lease_id != op->lease ||
+        store->holder.released)
+        return ERR_OK;
+    begin(op);
+    store_txn_expect(op->txn, "leader", ETCD_CREATE_REVISION, 0);
+    store_txn_expect(op->txn, KEY_RELEASE, ETCD_MOD_REVISION, store->holder.mod_revision);
+    put_holder(op, op->lease, true);
+    lease_keeper_let_go(op->steps->spec.keeper);
+    return ERR_OK;
 }
 
 /* --- /sync --- */

@@ -8,6 +8,7 @@
 
 #include "../../support/store_node.h"
 #include "base/clock.h"
+#include "etcd/lease.h"
 #include "json/json.h"
 
 enum { TTL_MS = 3000 };
@@ -65,6 +66,22 @@ static const char *value(struct store_node *node, const char *name)
 {
     const char *found = cluster_value(node->cluster, name);
     return found != NULL ? found : "(none)";
+}
+
+static void on_lease(void *arg, const struct etcd_lease_result *result)
+{
+    ck_assert_msg(result->outcome.code == ERR_OK, "%s", result->outcome.error);
+    *(bool *)arg = true;
+}
+
+/* Behind everybody's back. */
+static void end_lease(int64_t lease)
+{
+    bool done = false;
+    struct etcd_how how = { .timeout_ms = 2000, .endpoint = ETCD_ANY };
+    struct etcd_call *call = etcd_lease_revoke(b.etcd, lease, how, on_lease, &done);
+    run_until(loop, &done, 2000);
+    etcd_call_free(call);
 }
 
 static bool may_take(struct store_node *node)
@@ -147,10 +164,36 @@ START_TEST(an_unmarked_record_blocks_until_the_lease_is_gone)
     STEP_FAILS(&b, STEP_TAKE_KEY, "", ERR_REFUSED, "may still live");
     int64_t id = lease_keeper_lease(a.keeper)->id;
     STEP_OK(&a, STEP_REVOKE_LEASE, ""); /* its Postgres is down */
-    store_node_wait(&b, may_take, 1500);
+    store_node_wait(&b, may_take, 200); /* the record is marked */
     take(&b);
     store_node_wait(&a, store_node_ready, 1000);
     ck_assert_int_ne(lease_keeper_lease(a.keeper)->id, id);
+}
+END_TEST
+
+static bool sees_renewal(struct store_node *node)
+{
+    return cluster_value(node->cluster, "pgvigil/renewed") != NULL;
+}
+
+/* I1: a lease that ends before its time (a former raft leader that was frozen revokes it) frees the
+ * key only once no holding under it can last: ttl after the last renewal that the others saw. */
+START_TEST(an_early_end_of_the_lease_frees_nothing)
+{
+    take(&a);
+    store_node_wait(&b, sees_renewal, 1000);
+    run_for(loop, TTL_MS / 2);
+    int64_t lease = lease_keeper_lease(a.keeper)->id;
+    struct mono until = lease_keeper_lease(a.keeper)->held_until;
+    lease_keeper_suspend(a.keeper, true); /* it hears nothing of what follows */
+    end_lease(lease);
+    store_node_wait(&b, sees_no_leader, 500);
+    while (!may_take(&b)) {
+        run_for(loop, 5);
+        ck_assert_int_lt(mono_diff(clock_mono(), until), 1000);
+    }
+    ck_assert_int_ge(clock_mono().ms, until.ms);
+    take(&b);
 }
 END_TEST
 
@@ -387,6 +430,7 @@ int main(void)
     tcase_add_checked_fixture(slow, setup, teardown);
     tcase_add_test(slow, one_of_two_wins);
     tcase_add_test(slow, an_unmarked_record_blocks_until_the_lease_is_gone);
+    tcase_add_test(slow, an_early_end_of_the_lease_frees_nothing);
     tcase_add_test(slow, a_silent_holder_is_replaced);
     tcase_add_test(slow, an_adoption_defeats_a_late_release);
     tcase_add_test(slow, a_foreign_key_is_not_adopted);
