@@ -156,6 +156,7 @@ START_TEST(frozen_member)
     etcd_endpoint_prefer(etcd, frozen);
     ck_assert_int_eq(range(etcd, long_time).code, ERR_OK);
     process_signal(cluster.servers[frozen].process, SIGSTOP);
+    run_for(loop, 50); /* until the last of its threads stands still */
     etcd_endpoint_prefer(etcd, frozen);
     struct seen seen = range(etcd, shorter);
     ck_assert_msg(seen.code == ERR_OK, "%s", seen.error);
