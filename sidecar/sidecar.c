@@ -147,7 +147,9 @@ static void learn_from_rewind(struct sidecar *sidecar, const struct runner_end *
     if (end->action != ACT_REWIND || end->dropped)
         return;
     sidecar->memory.rewind_checked = end->completed;
-    sidecar->memory.rewind_failed = !end->completed && end->step == STEP_REWIND;
+    /* A leader that went away in the middle says nothing of our data: again, after a pause. */
+    sidecar->memory.rewind_failed =
+        !end->completed && end->step == STEP_REWIND && end->code != ERR_UNREACHABLE;
 }
 
 static void plan_ended(struct sidecar *sidecar, const struct runner_end *end)

@@ -11,6 +11,18 @@
 /* After this it changes the directory, and what it leaves when it fails cannot be started. */
 static const char point_of_no_return[] = "rewinding from last common checkpoint";
 
+/* What libpq says where the source went away or did not let us in: that tells nothing of our WAL, and
+ * nothing is to be cloned for it. */
+static bool source_went_away(const char *output)
+{
+    static const char *const words[] = { "connection to server", "server closed the connection",
+                                         "terminating connection", "the database system is " };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strstr(output, words[i]) != NULL)
+            return true;
+    return false;
+}
+
 static enum err_code end_rewind(struct op_job *job, struct err *err)
 {
     return file_remove(job->place.rewinding, err);
@@ -31,6 +43,8 @@ static void after_rewind(struct pg_op *op, const struct tool_result *result)
 {
     struct err err = { .code = ERR_OK };
     op->code = tool_verdict(result, "pg_rewind", &err);
+    if (op->code != ERR_OK && source_went_away(result->output))
+        err.code = op->code = ERR_UNREACHABLE;
     op->err = err;
     bool touched = strstr(result->output, point_of_no_return) != NULL;
     if (op->code != ERR_OK && (touched || result->code != ERR_OK)) {
