@@ -85,11 +85,19 @@ static bool is_rival(const struct view *view, const struct peer *peer)
     return true;
 }
 
+/* A peer tells the number of its timeline. Where its content is not known, the same number is taken for
+ * the same timeline: else each of two such nodes would find itself the better one, whatever its position. */
+static const struct timeline *timeline_of(const struct view *view, const struct peer *peer)
+{
+    bool number_only = peer->timeline.n == 0 && peer->timeline.tli == view->pg.timeline.tli;
+    return number_only ? &view->pg.timeline : &peer->timeline;
+}
+
 static bool beaten_by(const struct view *view, const struct peer *peer)
 {
     const struct candidate self = { &view->pg.timeline, view->pg.position,
                                     view->tags.failover_priority, view->self };
-    const struct candidate other = { &peer->timeline, peer->position,
+    const struct candidate other = { timeline_of(view, peer), peer->position,
                                      peer->member.tags.failover_priority, peer->member.name };
     return candidate_cmp(&self, &other) < 0;
 }

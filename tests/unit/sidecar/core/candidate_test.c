@@ -133,6 +133,26 @@ START_TEST(one_winner)
 }
 END_TEST
 
+/* What a peer answers is the number of its timeline; its content may not be known. */
+START_TEST(one_winner_by_numbers)
+{
+    static struct view view;
+    int winners = 0;
+    struct facts facts[N_NODES];
+    for (int node = 0; node < N_NODES; node++)
+        facts[node] = (struct facts){ timeline_2, VIEW_LSN + (lsn_t)(node == 2), 1 };
+    for (int node = 0; node < N_NODES; node++) {
+        see(&view, node, facts);
+        for (size_t i = 0; i < view.store.n_peers; i++)
+            view.store.peers[i].timeline = (struct timeline){ .tli = 2 };
+        struct decision decision = decide(&view);
+        ck_assert_int_eq(decision.action == ACT_TAKE, node == 2);
+        winners += decision.action == ACT_TAKE;
+    }
+    ck_assert_int_eq(winners, 1);
+}
+END_TEST
+
 /* ---- fit ------------------------------------------------------------------------------- */
 
 static void expect_unfit(const struct view *view, const char *words)
@@ -476,6 +496,7 @@ static TCase *order(void)
     tcase_add_test(tests, total_order);
     tcase_add_test(tests, every_permutation);
     tcase_add_test(tests, one_winner);
+    tcase_add_test(tests, one_winner_by_numbers);
     return tests;
 }
 
