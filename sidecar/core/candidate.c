@@ -133,11 +133,18 @@ static bool too_far_behind(const struct view *view)
            view->pg.position + (lsn_t)view->policy.max_lag_on_failover < view->store.optime;
 }
 
+/* A person, or the leaving leader, named this member, and the time has come. */
+static bool asked_for_now(const struct view *view)
+{
+    const struct failover_request *request = &view->store.failover;
+    return request->exists && request->due && strcmp(request->candidate, view->self) == 0;
+}
+
 /* Why not even try, whoever else there may be; NULL: try. */
 static const char *hindrance(const struct view *view)
 {
-    if (view->policy.pause && !view->store.failover.exists)
-        return "the cluster is paused";
+    if (view->policy.pause && !asked_for_now(view))
+        return "the cluster is paused"; /* L8: "except on a person's failover": to the one it names */
     if (mono_before(view->now, view->memory.abstain_until))
         return "a promotion here failed a moment ago";
     if (view->lease.id == 0)
@@ -159,8 +166,7 @@ bool candidate_decide(const struct view *view, struct decision *decision)
     const char *not_now = hindrance(view);
     if (not_now != NULL)
         return say(decision, ACT_WAIT, "nobody leads: %s", not_now);
-    const struct failover_request *request = &view->store.failover;
-    bool named = request->exists && request->due && strcmp(request->candidate, view->self) == 0;
+    bool named = asked_for_now(view);
     const struct peer *other = preferred_other(view);
     if (other != NULL)
         return say(decision, ACT_WAIT, "nobody leads: leaving it to %s, which was asked for",

@@ -37,11 +37,12 @@ bool rule_store_away(const struct view *view, struct decision *decision)
     return say(decision, ACT_WAIT, "etcd does not answer (no quorum?): nothing is decided");
 }
 
-/* L8: in pause nobody races and nothing is started or stopped; L3 stays in force. */
+/* L8: in pause nobody races and nothing is started or stopped; L3 stays in force. What a person asks for
+ * goes through, once it is due. */
 bool rule_pause(const struct view *view, struct decision *decision)
 {
-    if (!view->policy.pause || view->store.failover.exists || view->orders.restart ||
-        view->orders.reinit)
+    bool failover = view->store.failover.exists && view->store.failover.due;
+    if (!view->policy.pause || failover || view->orders.restart || view->orders.reinit)
         return false;
     return say(decision, ACT_WAIT, "the cluster is paused");
 }

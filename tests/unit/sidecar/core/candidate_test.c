@@ -330,6 +330,13 @@ START_TEST(failover_in_pause)
     view.policy.pause = true;
     view_ask_failover(&view, "", "a");
     DECIDES(&view, "race", ACT_TAKE);
+    /* A switchover that is scheduled for later does not end the pause. */
+    view.store.failover.due = false;
+    DECIDES(&view, "pause", ACT_WAIT);
+    /* Nor is one for somebody else a leave to race, when that one does not come. */
+    view_ask_failover(&view, "", "c");
+    view.store.failover.age_ms = 10 * VIEW_TTL_MS;
+    expect_wait(&view, "paused");
 }
 END_TEST
 
