@@ -30,7 +30,7 @@ RUN apt-get update \
         libcurl4-openssl-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev libuv1-dev libyaml-dev \
         libwebsockets-evlib-uv check \
         libclang-rt-19-dev gdb valgrind strace shellcheck git curl jq xxd file time openssl ca-certificates \
-        python3 python3-psycopg2 python3-yaml python3-requests \
+        python3 python3-psycopg2 python3-yaml python3-requests python3-etcd \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 RUN apt-get update \
     && apt-get install -y -o Dpkg::Options::=--force-confold \

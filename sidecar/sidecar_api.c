@@ -23,6 +23,8 @@ struct api_snapshot {
 
 enum { FRESH_MS = 100 };
 
+static void fill_borrowed(struct sidecar *sidecar);
+
 /* Who asks gets what is known now; a position that is older than a moment is looked at for the one who
  * asks again (a leader that hands over does, until it sees the shutdown record). */
 static const struct api_state *newest(void *arg)
@@ -33,6 +35,7 @@ static const struct api_state *newest(void *arg)
         if (mono_diff(clock_mono(), answered_at) > FRESH_MS)
             postgres_look(sidecar->postgres);
     }
+    fill_borrowed(sidecar);
     return &sidecar->snapshot->state;
 }
 
@@ -286,25 +289,34 @@ static void fill_plan(const struct sidecar *sidecar, struct api_state *state)
     state->running_step = plan != NULL ? step_name(runner_step(sidecar->runner)->kind) : NULL;
 }
 
+/* Texts that are borrowed until the loop goes on: the watch may have freed them since the last cycle. */
+static void fill_borrowed(struct sidecar *sidecar)
+{
+    struct api_state *state = &sidecar->snapshot->state;
+    if (state->view == NULL)
+        return;
+    fill_store(sidecar, sidecar->snapshot);
+    if (sidecar->control_local != NULL)
+        state->scheduled_restart = control_local_scheduled(sidecar->control_local);
+    if (sidecar->etcd_member == NULL)
+        return;
+    const struct etcd_member_status *member = etcd_member_status(sidecar->etcd_member);
+    state->etcd = (struct api_etcd){ .managed = true,
+                                     .voter = member->voter,
+                                     .formation = member->formation,
+                                     .trouble = member->trouble };
+}
+
 void sidecar_api_fill(struct sidecar *sidecar)
 {
     struct api_snapshot *shot = sidecar->snapshot;
     struct api_state *state = &shot->state;
     state->view = sidecar->view;
     state->decision = &sidecar->decision;
-    view_ring_add(sidecar->views, sidecar->view, &sidecar->decision);
-    if (sidecar->control_local != NULL)
-        state->scheduled_restart = control_local_scheduled(sidecar->control_local);
     state->lease = lease_keeper_lease(sidecar->keeper);
-    fill_store(sidecar, shot);
+    view_ring_add(sidecar->views, sidecar->view, &sidecar->decision);
     if (sidecar->postgres != NULL)
         fill_postgres(sidecar, shot);
     fill_plan(sidecar, state);
-    if (sidecar->etcd_member != NULL) {
-        const struct etcd_member_status *member = etcd_member_status(sidecar->etcd_member);
-        state->etcd = (struct api_etcd){ .managed = true,
-                                         .voter = member->voter,
-                                         .formation = member->formation,
-                                         .trouble = member->trouble };
-    }
+    fill_borrowed(sidecar);
 }
