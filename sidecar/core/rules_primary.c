@@ -103,8 +103,8 @@ bool rule_sync_shrink(const struct view *view, struct decision *decision)
         return say(decision, ACT_SYNC_SHRINK, "synchronous_standby_names does not cover /sync");
     char why[LIMIT_REASON];
     struct names keep = sync_keep(view, why);
-    bool blocks = keep.n == 0 && sync->standbys.n > 0 && view->policy.sync_strict &&
-                  sync_grown(view).n <= sync->standbys.n;
+    /* Strict mode keeps the last one and blocks (S5), unless somebody else can take its place. */
+    bool blocks = keep.n == 0 && view->policy.sync_strict && !sync_has_joiner(view);
     if (!names_equal(&keep, &sync->standbys) && !blocks) {
         decision->names = keep;
         return say(decision, ACT_SYNC_SHRINK, "%s", why);

@@ -95,6 +95,11 @@ static const struct peer *best_joiner(const struct view *view, const struct name
     return best;
 }
 
+bool sync_has_joiner(const struct view *view)
+{
+    return best_joiner(view, &view->store.sync.standbys) != NULL;
+}
+
 struct names sync_grown(const struct view *view)
 {
     struct names grown = view->store.sync.standbys;

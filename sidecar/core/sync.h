@@ -17,6 +17,9 @@ struct names sync_keep(const struct view *view, char ret_why[LIMIT_REASON]);
 /* /sync's standbys and those that may join them now, at most synchronous_node_count. */
 struct names sync_grown(const struct view *view);
 
+/* Is there somebody outside /sync who may join it now? */
+bool sync_has_joiner(const struct view *view);
+
 /* synchronous_standby_names that belong to a /sync with these standbys: nobody's name when strict and
  * empty, else the names themselves. */
 enum ssn_kind sync_ssn_for(const struct view *view, const struct names *standbys);

@@ -254,6 +254,25 @@ START_TEST(strict_blocks)
 }
 END_TEST
 
+/* Unless somebody else can take its place: commits wait until that one is synchronous. */
+START_TEST(strict_replaces)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.policy.sync_strict = true;
+    view_add_peer(&view, "c");
+    view_add_walsender(&view, "c");
+    DECIDES(&view, "idle", ACT_WAIT);
+    view_edit_peer(&view, "b")->member.tags.nosync = true;
+    PLANS(&view, ACT_SYNC_SHRINK,
+          "write /sync {}, set synchronous names=nobody, await names shown=nobody");
+    view.store.sync.standbys.n = 0;
+    view.pg.ssn = view.pg.ssn_disk = SSN_NOBODY;
+    struct decision decision = DECIDES(&view, "sync-grow", ACT_SYNC_GROW);
+    ck_assert(names_has(&decision.names, "c"));
+}
+END_TEST
+
 /* Strict, and /sync names nobody: commits wait for the name that nobody has. */
 START_TEST(strict_waits_for_nobody)
 {
@@ -343,6 +362,7 @@ static TCase *sync_set(void)
     tcase_add_test(tests, names_agree_again);
     tcase_add_test(tests, shrinks);
     tcase_add_test(tests, strict_blocks);
+    tcase_add_test(tests, strict_replaces);
     tcase_add_test(tests, strict_waits_for_nobody);
     tcase_add_test(tests, strict_shrinks_to_one);
     tcase_add_test(tests, grows);
