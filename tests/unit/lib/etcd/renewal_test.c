@@ -121,6 +121,7 @@ START_TEST(hedge)
         .leader_key = "/r/leader", .lease = lease, .endpoint = frozen, .timeout_ms = 3000
     };
     process_signal(cluster.servers[frozen].process, SIGSTOP);
+    run_for(loop, 50);
     struct mono start = clock_mono();
     struct etcd_renewal *first = etcd_renewal_start(etcd, &spec, on_renewal, &slow);
     run_for(loop, 50);
