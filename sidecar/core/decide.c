@@ -1,5 +1,6 @@
 #include "sidecar/core/decide.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,12 +87,12 @@ bool say(struct decision *decision, enum action action, const char *format, ...)
 struct decision decide(const struct view *view)
 {
     struct decision decision = { .action = ACT_WAIT };
-    for (size_t i = 0; i < N_RULES; i++) {
+    for (size_t i = 0;; i++) { /* the last rule always applies */
+        assert(i < N_RULES);
         decision.rule = rules[i].name;
         if (rules[i].applies(view, &decision))
-            break;
+            return decision;
     }
-    return decision;
 }
 
 /* How much an action presses, and how much its running plan withstands. Only safety interrupts a

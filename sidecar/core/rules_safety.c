@@ -32,10 +32,12 @@ bool rule_adopt(const struct view *view, struct decision *decision)
 {
     if (view->lease.owns_key || !view->guard.tree_alive || !guard_deadline_lives(view))
         return false;
-    if (!view->store.loaded)
-        return view_is_primary(view) &&
-               say(decision, ACT_WAIT, "a primary of the former process runs under the guard's "
+    if (!view->store.loaded) {
+        if (!view_is_primary(view))
+            return false;
+        return say(decision, ACT_WAIT, "a primary of the former process runs under the guard's "
                                        "deadline; the store is not read yet");
+    }
     if (!cookie_is_key(view))
         return false;
     return say(decision, ACT_ADOPT, "the guard's cookie and the leader key agree");

@@ -1,5 +1,6 @@
 /* Reasons to do nothing now, each said in words that a person finds in REST and log. */
 #include "sidecar/core/rules.h"
+#include "sidecar/core/sync.h"
 
 /* A stop that no plan watches any more (the process that began it is no more) is ended after this. */
 enum { STOPPING_MAX_MS = 30000 };
@@ -95,14 +96,27 @@ bool rule_data_unknown(const struct view *view, struct decision *decision)
     return say(decision, ACT_WAIT, "Postgres is down; looking at its data directory");
 }
 
+/* S5: "Acknowledging with one copy is visible at once"; strict mode blocks, and says so. */
+static bool lead(const struct view *view, struct decision *decision)
+{
+    char why[LIMIT_REASON];
+    if (view->pg.ssn == SSN_NOBODY)
+        return say(decision, ACT_WAIT, "leading; no commit is acknowledged until a standby is "
+                                       "synchronous (synchronous_mode_strict)");
+    if (view->pg.ssn != SSN_NAMES)
+        return say(decision, ACT_WAIT, "leading; commits are acknowledged with one copy");
+    if (sync_keep(view, why).n < view->store.sync.standbys.n)
+        return say(decision, ACT_WAIT, "leading; no commit is acknowledged "
+                                       "(synchronous_mode_strict): %s",
+                   why);
+    return say(decision, ACT_WAIT, "leading");
+}
+
 /* The last rule always applies. */
 bool rule_idle(const struct view *view, struct decision *decision)
 {
-    if (view_is_primary(view)) {
-        if (view->pg.ssn == SSN_NAMES)
-            return say(decision, ACT_WAIT, "leading");
-        return say(decision, ACT_WAIT, "leading; commits are acknowledged with one copy");
-    }
+    if (view_is_primary(view))
+        return lead(view, decision);
     if (view_other_leads(view))
         return say(decision, ACT_WAIT, "%s %s", view->pg.streaming ? "streaming from" : "following",
                    view->store.leader);

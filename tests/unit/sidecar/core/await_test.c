@@ -37,6 +37,15 @@ START_TEST(operations)
 }
 END_TEST
 
+/* A kind that this program does not know has no condition. */
+START_TEST(unknown_kind)
+{
+    struct view view;
+    view_of_nothing(&view);
+    ck_assert_int_eq(ask(&view, (enum step_kind)(STEP_MAX + 1)), AWAIT_YES);
+}
+END_TEST
+
 START_TEST(data)
 {
     struct view view;
@@ -281,6 +290,7 @@ int main(void)
     Suite *suite = suite_create("core/await");
     TCase *tests = tcase_create("await");
     tcase_add_test(tests, operations);
+    tcase_add_test(tests, unknown_kind);
     tcase_add_test(tests, data);
     tcase_add_loop_test(tests, guard_deadline, 0, 6);
     tcase_add_test(tests, gone);

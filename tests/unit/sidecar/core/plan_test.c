@@ -18,7 +18,10 @@ START_TEST(nothing)
     struct view view;
     view_of_leader(&view);
     PLANS(&view, ACT_WAIT, "");
-    ck_assert_uint_eq(plan_make(&view, &(struct decision){ .action = ACT_MAX }).n, 0);
+    for (int none = ACT_MAX; none <= ACT_MAX + 1; none++) {
+        const struct decision decision = { .action = (enum action)none };
+        ck_assert_uint_eq(plan_make(&view, &decision).n, 0);
+    }
 }
 END_TEST
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../../support/view_stub.h"
+#include "sidecar/core/rules.h"
 
 static void nobody_else(struct view *view)
 {
@@ -221,6 +222,17 @@ START_TEST(clones)
 }
 END_TEST
 
+/* The bootstrap writes `config` last: before that the roles that a clone logs in as may be missing. */
+START_TEST(clones_after_the_bootstrap)
+{
+    struct view view;
+    view_of_stopped(&view);
+    view.pg.dir = DATA_DIR_EMPTY;
+    view.store.config_exists = false;
+    DECIDES(&view, "empty-waits", ACT_WAIT);
+}
+END_TEST
+
 /* S2: "A member clones only while /sync does not name it". */
 START_TEST(clones_only_outside_sync)
 {
@@ -350,6 +362,23 @@ START_TEST(failing_starts_are_paced)
 }
 END_TEST
 
+/* The rules one by one: each asks all that it needs itself, whatever stands before it in the list. */
+START_TEST(each_alone)
+{
+    struct view view;
+    struct decision decision = { .action = ACT_WAIT };
+    view_of_lost_postmaster(&view);
+    ck_assert(!rule_bootstrap(&view, &decision));
+    view.pg.dir = DATA_DIR_UNKNOWN;
+    ck_assert(!rule_release_without_data(&view, &decision));
+    ck_assert(!rule_restart_in_place(&view, &decision));
+    view_of_stopped(&view);
+    view.pg.dir = DATA_DIR_BROKEN;
+    ck_assert(!rule_rewind_stopped(&view, &decision));
+    ck_assert(!rule_start_standby(&view, &decision));
+}
+END_TEST
+
 static TCase *with_the_key(void)
 {
     TCase *tests = tcase_create("with the key");
@@ -372,6 +401,7 @@ static TCase *without_data(void)
     tcase_add_test(tests, bootstraps_in_an_accepted_store);
     tcase_add_test(tests, finishes_its_own_initdb);
     tcase_add_test(tests, clones);
+    tcase_add_test(tests, clones_after_the_bootstrap);
     tcase_add_test(tests, clones_only_outside_sync);
     tcase_add_test(tests, empty_waits);
     tcase_add_test(tests, reinit);
@@ -387,6 +417,7 @@ static TCase *with_data(void)
     tcase_add_test(tests, starts_without_leader);
     tcase_add_test(tests, interrupted_rewind);
     tcase_add_test(tests, failing_starts_are_paced);
+    tcase_add_test(tests, each_alone);
     return tests;
 }
 

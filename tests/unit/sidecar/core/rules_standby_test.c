@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../../support/view_stub.h"
+#include "sidecar/core/rules.h"
 
 /* The key is ours, Postgres is a standby: a promotion was cut short (S4). */
 static void half_promoted(struct view *view)
@@ -147,6 +148,19 @@ START_TEST(reloads)
 }
 END_TEST
 
+/* Each rule asks all that it needs itself, whatever stands before it in the list. */
+START_TEST(each_alone)
+{
+    struct view view;
+    struct decision decision = { .action = ACT_WAIT };
+    half_promoted(&view);
+    ck_assert(!rule_not_fit_to_lead(&view, &decision));
+    view.store.leader_exists = false; /* rule_key_vanished has seen to it */
+    ck_assert(!rule_race(&view, &decision));
+    ck_assert(!rule_promote(&view, &decision));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core/rules_standby");
@@ -160,6 +174,7 @@ int main(void)
     tcase_add_test(tests, follows);
     tcase_add_test(tests, restarts);
     tcase_add_test(tests, reloads);
+    tcase_add_test(tests, each_alone);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../../support/view_stub.h"
+#include "sidecar/core/rules.h"
 
 /* Part 6: the stop of the primary's container is a switchover, to whom it may concern. */
 START_TEST(primary_hands_over)
@@ -32,6 +33,18 @@ START_TEST(stop_comes_before_waiting)
     DECIDES(&view, "stop-primary", ACT_HANDOVER);
     view.lease.held_until = view.now;
     DECIDES(&view, "primary-without-key", ACT_FENCE);
+}
+END_TEST
+
+/* L7: what is not held is not handed over. */
+START_TEST(no_handover_without_the_lease)
+{
+    struct view view;
+    struct decision decision = { .action = ACT_WAIT };
+    view_of_leader(&view);
+    view.guard.stop_requested = true;
+    view.lease.held_until = view.now;
+    ck_assert(!rule_stop_primary(&view, &decision));
 }
 END_TEST
 
@@ -72,6 +85,7 @@ int main(void)
     TCase *tests = tcase_create("stop");
     tcase_add_test(tests, primary_hands_over);
     tcase_add_test(tests, stop_comes_before_waiting);
+    tcase_add_test(tests, no_handover_without_the_lease);
     tcase_add_test(tests, standby_leaves);
     tcase_add_test(tests, order_of_the_end);
     suite_add_tcase(suite, tests);

@@ -214,6 +214,23 @@ START_TEST(idle_with_one_copy)
 }
 END_TEST
 
+/* S5: "strict mode blocks and says so". */
+START_TEST(idle_in_strict_mode)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.policy.sync_strict = true;
+    view_edit_peer(&view, "b")->member.state = MEMBER_STOPPED;
+    view.pg.n_walsenders = 0;
+    struct decision decision = DECIDES(&view, "idle", ACT_WAIT);
+    SAYS(decision, "no commit is acknowledged (synchronous_mode_strict): b has stopped");
+    view.store.sync.standbys.n = 0;
+    view.pg.ssn = view.pg.ssn_disk = SSN_NOBODY;
+    decision = DECIDES(&view, "idle", ACT_WAIT);
+    SAYS(decision, "no commit is acknowledged until a standby is synchronous");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core/rules_wait");
@@ -232,6 +249,7 @@ int main(void)
     tcase_add_test(tests, data_unknown);
     tcase_add_test(tests, idle);
     tcase_add_test(tests, idle_with_one_copy);
+    tcase_add_test(tests, idle_in_strict_mode);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
