@@ -18,7 +18,7 @@ static const struct timeline *leader_timeline(const struct view *view)
         return NULL;
     if (view->store.confirmed_exists && view->store.confirmed.tli == leader->member.timeline)
         return &view->store.confirmed;
-    if (leader->timeline.tli == leader->member.timeline && leader->timeline.tli > 0 &&
+    if (leader->timeline.tli == leader->member.timeline &&
         (leader->timeline.n > 0 || leader->timeline.tli == 1))
         return &leader->timeline;
     return NULL;
@@ -60,6 +60,11 @@ bool history_mend(const struct view *view, struct decision *decision,
 {
     const char *fact = verdict == HISTORY_DIVERGED ? "has diverged from" : "may have diverged from";
     const struct peer *leader = view_peer(view, view->store.leader);
+    /* S6: keys of yesterday may name a leader that lacks what only we have. */
+    if (!view->store.same_cluster && !view->accept_restored)
+        return say(decision, ACT_WAIT, "our WAL %s that of %s, but etcd is not the one that this "
+                                       "volume knows: a person must accept it",
+                   fact, view->store.leader);
     text_into(decision->peer, view->store.leader);
     if (leader == NULL || leader->member.role != MEMBER_ROLE_PRIMARY ||
         leader->member.state != MEMBER_RUNNING)

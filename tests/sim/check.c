@@ -226,12 +226,14 @@ static void check_stall(struct sim *sim)
 static void check_healed(struct sim *sim)
 {
     int64_t since = sim->now_us - sim->healed_us;
-    int primary = leading_primary(sim);
-    if (since > MS(3 * sim->ttl_ms) + SECONDS(30) && primary == NODE_NONE)
+    bool copies = !sim->sync_on || store_now(sim)->config.sync_off ||
+                  store_now(sim)->sync.standbys != 0;
+    sim->healed_primary = sim->healed_primary || leading_primary(sim) != NODE_NONE;
+    sim->healed_copies = sim->healed_copies || copies;
+    if (since > MS(3 * sim->ttl_ms) + SECONDS(30) && !sim->healed_primary)
         check_broken(sim, "liveness", "no primary accepts writes %lld s after healing",
                      (long long)(since / 1000000));
-    if (since > MS(3 * sim->ttl_ms) + SECONDS(55) && sim->sync_on &&
-        !store_now(sim)->config.sync_off && store_now(sim)->sync.standbys == 0)
+    if (since > MS(3 * sim->ttl_ms) + SECONDS(55) && !sim->healed_copies)
         check_broken(sim, "liveness", "no synchronous standby %lld s after healing",
                      (long long)(since / 1000000));
 }

@@ -270,6 +270,7 @@ static void on_healed(struct sim *sim, const struct event *event)
 {
     (void)event;
     sim->healed_us = sim->now_us;
+    sim->healed_primary = sim->healed_copies = false;
     say_line(sim, -1, "everything is healed");
 }
 

@@ -61,6 +61,7 @@ static void on_published(struct sim *sim, int i, int64_t ctx, const struct reply
     if (reply->code == ERR_OK && reply->txn_ok) {
         node->published = node->publishing_now;
         node->published_us = sim->now_us;
+        observe_store(sim, i, reply->rev);
         node_wake(sim, i);
     } else if (reply->code == ERR_OK && !node->lease.owns_key) {
         node->lease.id = 0; /* the lease is gone */
@@ -74,10 +75,11 @@ void publish(struct sim *sim, int i)
     if (node->publishing || node->lease.id == 0 || !node->view.store.reachable || !node->loaded)
         return;
     struct kv_member member = member_now(sim, i);
-    bool moved = member.location != node->published.location &&
+    /* Against what is there: a late write of our own may have taken a newer one back. */
+    const struct kv_member *there = &node->cache.member[i];
+    bool moved = member.location != there->location &&
                  sim->now_us - node->published_us > SECONDS(4);
-    bool lost = !node->cache.member[i].exists && sim->now_us - node->published_us > SECONDS(1);
-    if (!differs(&member, &node->published) && !moved && !lost)
+    if (!differs(&member, there) && !moved)
         return;
     node->publishing = true;
     node->publishing_now = member;

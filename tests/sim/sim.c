@@ -114,7 +114,7 @@ void net_send(struct sim *sim, int from, const struct event *event)
     if (rng_chance(&sim->rng, 3))
         delay += rng_tail(&sim->rng, MS(1), MS(400));
     /* Lost and sent again and again by TCP, or kept by a proxy: long after nobody waits any more. */
-    if (!local && rng_chance(&sim->rng, 3))
+    if (!local && rng_chance(&sim->rng, 1))
         delay += rng_tail(&sim->rng, SECONDS(1), SECONDS(20));
     sim_at(sim, delay, event);
 }

@@ -127,6 +127,7 @@ struct sim {
     enum mutation mutation;
     bool quiet;                 /* after healing: liveness counts */
     int64_t healed_us;
+    bool healed_primary, healed_copies; /* seen since then */
     int64_t stalled_us[DATA_MAX];
     int64_t forgiven_mod; /* of `confirmed`, which a person gave up */
     int last_leader;

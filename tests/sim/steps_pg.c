@@ -380,7 +380,8 @@ static void on_torn(struct sim *sim, const struct event *event)
 {
     const struct runner *runner = &sim->node[event->host].runner;
     if (runner->running && runner->op == (uint32_t)event->arg[0] &&
-        !pg_tree_alive(&sim->pg[event->host]))
+        !pg_tree_alive(&sim->pg[event->host]) &&
+        source(sim, event->host, runner->plan.steps[runner->at].name) != NULL)
         sim->pg[event->host].torn = true;
 }
 
