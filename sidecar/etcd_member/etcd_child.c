@@ -45,6 +45,7 @@ struct spawn_job {
     char lock[LIMIT_PATH];
     bool if_missing; /* not where the guard of our predecessor listens */
     bool spawned;
+    bool failed;
     struct err err;
 };
 
@@ -73,6 +74,8 @@ struct etcd_child {
     bool was_alive;
     uint64_t changes;
     int failures;
+    int retired;             /* ends in a row with status 0: etcd says so that it was removed */
+    struct mono guard_since; /* of the guard that started it */
     struct mono start_at;
     struct mono answering_since; /* MONO_NEVER: it does not */
     char trouble[LIMIT_REASON];
@@ -117,13 +120,16 @@ static void spawn_work(void *arg)
         return;
     make_dirs(job->dir);
     struct mono give_up = mono_add(clock_mono(), TREE_MS);
-    if (guard_client_kill_tree(job->lock, give_up, &job->err) != ERR_OK)
+    /* Its text may tell of what is gone by now; only the code counts. */
+    job->failed = guard_client_kill_tree(job->lock, give_up, &job->err) != ERR_OK;
+    if (job->failed)
         return;
     const struct guard_spawn spawn = { .program = job->program,
                                        .socket_path = job->socket,
                                        .lock_path = job->lock,
                                        .no_deadline = true };
-    job->spawned = guard_client_spawn(&spawn, &job->err) == ERR_OK;
+    job->failed = guard_client_spawn(&spawn, &job->err) != ERR_OK;
+    job->spawned = !job->failed;
 }
 
 static void spawn_done(void *arg)
@@ -134,7 +140,7 @@ static void spawn_done(void *arg)
     child->away_since = loop_now(child->spec.loop);
     if (job->spawned)
         log_info("etcd-member: no guard at %s -> started one", job->socket);
-    if (job->err.code != ERR_OK) {
+    if (job->failed) {
         log_warn("etcd-member: %s -> no guard for etcd, trying again", job->err.text);
         (void)text_copy(child->trouble, sizeof(child->trouble), job->err.text);
     }
@@ -319,7 +325,10 @@ static void note_end(struct etcd_child *child, const struct guard_status *status
         pause_ms *= 2;
     child->start_at = mono_add(now, pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
     child->failures++;
+    /* Another guard knows nothing of how it ended. */
+    bool told = status->guard_since.ms == child->guard_since.ms;
     bool exited = WIFEXITED(status->exit_status);
+    child->retired = told && status->exit_status == 0 ? child->retired + 1 : 0;
     log_warn("etcd-member: etcd ended by itself, %s %d -> starting it again in %d ms",
              exited ? "exit status" : "signal",
              exited ? WEXITSTATUS(status->exit_status) : WTERMSIG(status->exit_status),
@@ -340,6 +349,7 @@ static void guard_says(void *arg)
         if (child->was_alive && !alive)
             note_end(child, status);
         child->was_alive = alive;
+        child->guard_since = status->guard_since;
         probe(child);
     } else {
         child->probing = false;
@@ -359,6 +369,7 @@ void etcd_child_fill(const struct etcd_child *child, struct member_guard *ret_gu
         .running = status->child == GUARD_CHILD_RUNNING || child->starting,
         .program_known = child->known,
         .failures = child->failures,
+        .retired = child->retired,
         .start_at = child->start_at,
     };
     (void)text_copy(ret_guard->trouble, sizeof(ret_guard->trouble), child->trouble);
@@ -375,7 +386,7 @@ void etcd_child_answers(struct etcd_child *child)
     if (child->answering_since.ms == INT64_MAX)
         child->answering_since = now;
     if (mono_diff(now, child->answering_since) > STEADY_MS) {
-        child->failures = 0;
+        child->failures = child->retired = 0;
         child->trouble[0] = '\0';
     }
 }

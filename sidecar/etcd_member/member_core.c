@@ -75,7 +75,7 @@ const char *member_rule_name(size_t index)
 
 const char *member_action_name(enum member_action action)
 {
-#define MEMBER_ACTION_TEXT(name, text) [MEMBER_##name] = text,
+#define MEMBER_ACTION_TEXT(name, text) [MEMBER_##name] = (text),
     static const char *const names[] = { MEMBER_ACTIONS(MEMBER_ACTION_TEXT) };
 #undef MEMBER_ACTION_TEXT
     return action < MEMBER_ACTION_MAX ? names[action] : "?";

@@ -4,7 +4,7 @@
 
 #include "sidecar/etcd_member/member_rules.h"
 
-enum { GUARD_AWAY_MS = 3000 };
+enum { GUARD_AWAY_MS = 3000, RETIRED = 2 };
 
 bool member_rule_stopping(const struct member_view *view, struct member_decision *decision)
 {
@@ -83,12 +83,17 @@ bool member_rule_superseded(const struct member_view *view, struct member_decisi
     return false;
 }
 
-/* E3: who was removed never comes back under its old id; a quorum has said so. */
+/* E3: who was removed never comes back under its old id; a quorum has said so. Where the mark does not
+ * tell whose the data are (they were put back from elsewhere), etcd does: it ends with status 0. */
 bool member_rule_removed(const struct member_view *view, struct member_decision *decision)
 {
     const struct member_word *us = &member_us(view)->word;
-    if (!us->data || us->member_id == 0 || !view->list.fresh ||
-        us->cluster_id != view->list.cluster_id || member_listed_id(view, us->member_id) != NULL)
+    if (!us->data || !view->list.fresh || us->cluster_id != view->list.cluster_id)
+        return false;
+    if (view->guard.retired >= RETIRED)
+        return member_say(decision, MEMBER_SET_ASIDE,
+                          "etcd ends at once: its data are of a member that was removed");
+    if (us->member_id == 0 || member_listed_id(view, us->member_id) != NULL)
         return false;
     return member_say(decision, MEMBER_SET_ASIDE, "member %llx was removed from the cluster",
                       (unsigned long long)us->member_id);

@@ -12,9 +12,8 @@
 enum {
     QUICK_MS = 120,    /* between cycles while something is going on */
     WAITING_MS = 1000, /* while waiting for others or a person */
-    CALM_MS = 2000,
-    HURRY_MS = 30000, /* so long after the last change things may still be moving */
-    RESIGN_MS = 1000, /* at most so long a stop waits for raft leadership to move */
+    HURRY_MS = 30000,  /* so long after the last change things may still be moving */
+    RESIGN_MS = 1000,  /* at most so long a stop waits for raft leadership to move */
 };
 
 void membership_soon(void *arg)
@@ -54,7 +53,7 @@ static void show(struct membership *membership)
     const char *trouble = decision->trouble ? decision->reason : "";
     if (voter != shown->voter)
         log_info("etcd-member: this member %s", voter ? "is a voter" : "has no vote now");
-    if (!decision->trouble && voter)
+    if (!decision->trouble && voter && decision->action == MEMBER_WAIT && !act_busy(membership))
         membership->last_trouble[0] = '\0'; /* when it comes back it is news again */
     bool news = voter != shown->voter || decision->trouble != (shown->trouble != NULL) ||
                 view->me.no_space != shown->no_space || strcmp(trouble, membership->trouble) != 0;
@@ -138,7 +137,7 @@ static int64_t pace(const struct membership *membership)
     if (act_busy(membership))
         return QUICK_MS;
     if (!is_unsettled(membership))
-        return CALM_MS;
+        return MEMBERSHIP_CALM_MS;
     return hurry ? QUICK_MS : WAITING_MS;
 }
 

@@ -13,6 +13,8 @@
 #include "sidecar/etcd_member/member_disk.h"
 #include "sidecar/etcd_member/membership.h"
 
+enum { MEMBERSHIP_CALM_MS = 2000 }; /* pace of the cycle while nothing is going on */
+
 /* A question to another member's sidecar, and to the endpoint of its etcd. */
 struct peer_watch {
     struct membership *owner;

@@ -20,9 +20,9 @@ enum {
 };
 
 /* Between questions; `pace_ms` is short while something is going on. */
-static int64_t at_most(int64_t calm_ms, int64_t pace_ms)
+static int64_t every(int64_t calm_ms, int64_t pace_ms)
 {
-    return pace_ms < calm_ms ? pace_ms : calm_ms;
+    return pace_ms < MEMBERSHIP_CALM_MS ? pace_ms : calm_ms;
 }
 
 static bool is_due(struct mono last, struct mono now, int64_t every_ms)
@@ -69,7 +69,7 @@ static void ask_status(struct membership *membership, int64_t pace_ms)
         return;
     }
     if (membership->status.call != NULL ||
-        !is_due(membership->status.asked, now, at_most(STATUS_CALM_MS, pace_ms)))
+        !is_due(membership->status.asked, now, every(STATUS_CALM_MS, pace_ms)))
         return;
     membership->status.asked = now;
     membership->status.call =
@@ -100,7 +100,7 @@ static void ask_list(struct membership *membership, int64_t pace_ms)
 {
     struct mono now = now_of(membership);
     bool ours = membership->status.answered.ms != INT64_MAX && !membership->status.is.learner;
-    int64_t every_ms = membership->list.wanted ? SOON_MS : at_most(LIST_CALM_MS, pace_ms);
+    int64_t every_ms = membership->list.wanted ? SOON_MS : every(LIST_CALM_MS, pace_ms);
     if (membership->list.call != NULL || !is_due(membership->list.asked, now, every_ms))
         return;
     membership->list.asked = now;
@@ -135,7 +135,7 @@ static void on_word(void *arg, const struct http_result *result)
 static void ask_word(struct membership *membership, struct peer_watch *peer, int64_t pace_ms)
 {
     struct mono now = now_of(membership);
-    if (peer->call != NULL || !is_due(peer->asked, now, at_most(PEER_CALM_MS, pace_ms)))
+    if (peer->call != NULL || !is_due(peer->asked, now, every(PEER_CALM_MS, pace_ms)))
         return;
     peer->asked = now;
     peer->call =
@@ -302,7 +302,7 @@ static void fill_list(const struct membership *membership, struct member_view *v
     int64_t age_ms = mono_diff(view->now, membership->list.sent);
     *list = (struct member_list){ .cluster_id = membership->list.cluster_id };
     list->fresh = membership->list.known && membership->list.is_quorum &&
-                  age_ms < at_most(LIST_CALM_MS, membership->pace_ms) + LIST_FRESH_MS;
+                  age_ms < every(LIST_CALM_MS, membership->pace_ms) + LIST_FRESH_MS;
     list->n = membership->list.known ? membership->list.n : 0;
     for (size_t at = 0; at < list->n; at++) {
         const struct etcd_member *from = &membership->list.members[at];

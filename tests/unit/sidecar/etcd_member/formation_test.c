@@ -34,7 +34,11 @@ START_TEST(round_trip)
     auto_text struct text json = text_new(FORMATION_MAX);
     formation_write(&json, "n\"1", &word, "calm\n");
     ck_assert_int_eq(parse(text_str(&json), "n\"1", &back), ERR_OK);
-    ck_assert_int_eq(memcmp(&word, &back, sizeof(word)), 0);
+    auto_text struct text again = text_new(FORMATION_MAX);
+    formation_write(&again, "n\"1", &back, "calm\n");
+    ck_assert_str_eq(text_str(&json), text_str(&again));
+    ck_assert(back.data && back.voter && back.witness && back.n_heard == 2);
+    ck_assert_uint_eq(back.heard[0].id, word.heard[0].id);
 }
 END_TEST
 
