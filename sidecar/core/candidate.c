@@ -173,7 +173,7 @@ bool candidate_decide(const struct view *view, struct decision *decision)
                    other->member.name);
     if (!named && race_against(view, decision))
         return true;
-    decision->accepts_loss = named && outside_sync(view);
+    decision->accepts_loss = named && (outside_sync(view) || !view_has_confirmed(view));
     if (decision->accepts_loss)
         return say(decision, ACT_TAKE, "nobody leads and a person asked for this member, ACCEPTING "
                                        "THE LOSS of what it lacks");

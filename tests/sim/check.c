@@ -92,7 +92,8 @@ void check_acked(struct sim *sim, int node, lsn_t lsn)
     if (!counts(sim) || sim->restored) /* the /sync of long ago speaks of nobody now */
         return;
     for (int i = 0; i < sim->n; i++)
-        if ((members >> i & 1) && !sim->pg[i].lost && !has(sim, i, sim->pg[node].branch, lsn))
+        if ((members >> i & 1) && !sim->pg[i].lost && !has(sim, i, sim->pg[node].branch, lsn) &&
+            !(sim->forgiven_mod != 0 && excused(sim, node)))
             check_broken(sim, "S1", "%s acknowledged %llu, which %s in /sync lacks (it has %llu)",
                          node_name(node), (unsigned long long)lsn, node_name(i),
                          (unsigned long long)sim->pg[i].flush);
@@ -146,8 +147,9 @@ static void check_guarded(struct sim *sim, int node)
 void check_writable(struct sim *sim, int node)
 {
     check_owner(sim, node);
-    if (excused(sim, node))
-        return;
+    const struct kv *kv = store_now(sim);
+    if (excused(sim, node) && kv->leader.exists && kv->leader.owner != node)
+        return; /* what a thawed node had begun; its guard ends it */
     check_lost(sim, node);
     check_confirmed(sim, node);
     check_guarded(sim, node);
@@ -173,6 +175,7 @@ void check_forgive(struct sim *sim, int node)
 {
     const struct pg *pg = &sim->pg[node];
     sim->forgiven_mod = store_now(sim)->confirmed.mod;
+    sim->counters.forgiven++;
     for (int b = 0; b < sim->n_branches; b++) {
         struct branch *branch = &sim->branch[b];
         if (has(sim, node, b, branch->acked))

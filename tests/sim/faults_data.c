@@ -159,14 +159,63 @@ bool fault_switchover(struct sim *sim, struct fault *fault)
     return true;
 }
 
-bool fault_failover(struct sim *sim, struct fault *fault)
+/* The tag on one node, mostly where it matters: just as it takes the key. */
+static void on_tag(struct sim *sim, const struct event *event)
+{
+    int i = (int)event->arg[0];
+    const struct node *node = &sim->node[i];
+    bool takes = node->runner.running && node->runner.plan.action == ACT_TAKE &&
+                 node->lease.owns_key;
+    if (!takes && sim->now_us < event->arg[1] && !sim->no_failover[i]) {
+        sim_at(sim, MS(5), event);
+        return;
+    }
+    sim->no_failover[i] = sim->now_us < sim->tag_until_us;
+    node_wake(sim, i);
+}
+
+bool fault_tagged(struct sim *sim, struct fault *fault)
+{
+    if (sim->tag_until_us != 0)
+        return false;
+    sim->tag_until_us = INT64_MAX;
+    struct event event = { .fn = on_tag,
+                           .host = HOST_NONE,
+                           .arg = { fault->target, sim->now_us + SECONDS(20) } };
+    sim_at(sim, MS(1), &event);
+    return true;
+}
+
+void fault_untagged(struct sim *sim, const struct fault *fault)
+{
+    sim->tag_until_us = sim->now_us;
+    sim->no_failover[fault->target] = false;
+    node_wake(sim, fault->target);
+}
+
+/* A person waits until nobody leads, then asks for a member, whatever it lacks. arg: candidate, until. */
+static void on_nobody_leads(struct sim *sim, const struct event *event)
 {
     const struct kv *kv = store_now(sim);
-    if (kv->leader.exists || !kv->config.exists || sim->now_us < SECONDS(30))
-        return false;
+    if (sim->now_us > event->arg[1])
+        return;
+    if (kv->leader.exists || !kv->config.exists) {
+        sim_at(sim, MS(150), event);
+        return;
+    }
     struct txn txn = txn_make(TXN_FAILOVER, NODE_NONE);
-    txn.candidate = fault->target;
+    txn.candidate = (int)event->arg[0];
     person_writes(sim, &txn);
+}
+
+bool fault_failover(struct sim *sim, struct fault *fault)
+{
+    struct event event = { .fn = on_nobody_leads,
+                           .host = HOST_NONE,
+                           .arg = { rng_range(&sim->rng, 0, sim->n - 1),
+                                    sim->now_us + SECONDS(25) } };
+    (void)fault;
+    sim_at(sim, MS(10), &event);
     return true;
 }
 

@@ -158,6 +158,7 @@ static void fill_peer(struct sim *sim, int i, int p, struct peer *peer)
     peer->member.replay_lsn = member->replayed;
     peer->member.timeline = member->timeline;
     peer->member.tags.nosync = member->nosync;
+    peer->member.tags.nofailover = member->nofailover;
     peer->data_id_revision = node->cache.data_id[p];
 }
 
@@ -388,6 +389,7 @@ void observe_fill(struct sim *sim, int i)
         view->guard.tree_alive = pg_tree_alive(&sim->pg[i]);
     }
     view->orders = node->orders;
+    view->tags.nofailover = sim->no_failover[i];
     fill_store(sim, i);
     fill_pg(sim, i);
 }

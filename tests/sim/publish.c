@@ -33,6 +33,7 @@ static struct kv_member member_now(const struct sim *sim, int i)
     struct kv_member member = { .exists = true, .lease = node->lease.id };
     fill_state(node, &member);
     member.nosync = node->wants_out;
+    member.nofailover = sim->no_failover[i];
     member.pause = node->cache.config.pause;
     if (pg->state != PG_UP)
         return member;
@@ -48,7 +49,7 @@ static struct kv_member member_now(const struct sim *sim, int i)
 static bool differs(const struct kv_member *a, const struct kv_member *b)
 {
     return a->exists != b->exists || a->lease != b->lease || a->state != b->state ||
-           a->role != b->role || a->nosync != b->nosync || a->pause != b->pause ||
+           a->role != b->role || a->nosync != b->nosync || a->nofailover != b->nofailover || a->pause != b->pause ||
            a->timeline != b->timeline || a->streaming != b->streaming ||
            a->checkpoint_pending != b->checkpoint_pending;
 }

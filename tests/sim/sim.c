@@ -162,6 +162,8 @@ static void reset(struct sim *sim)
     sim->now_us = 0;
     sim->n_stash = 0;
     sim->loss_permille = 0;
+    memset(sim->no_failover, 0, sizeof(sim->no_failover));
+    sim->tag_until_us = 0;
     memset(sim->flap_until_us, 0, sizeof(sim->flap_until_us));
     sim->delay_us = 0;
     sim->tainted = false;

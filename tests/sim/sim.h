@@ -93,7 +93,7 @@ struct counters {
     uint64_t fault[FAULTS_MAX];
     uint64_t rule[RULES_MAX];
     uint64_t step[STEP_MAX];
-    uint64_t leader_changes, promotions, acked, events, cycles;
+    uint64_t forgiven, leader_changes, promotions, acked, events, cycles;
 };
 
 struct sim {
@@ -113,6 +113,8 @@ struct sim {
     struct host host[HOSTS];
     uint8_t cut[HOSTS][HOSTS];  /* from, to: how many partitions cut it */
     uint8_t repl_cut[HOSTS][HOSTS];
+    bool no_failover[DATA_MAX]; /* its tag */
+    int64_t tag_until_us;
     int64_t flap_until_us[DATA_MAX];
     int loss_permille;
     int64_t delay_us;           /* added to every message, now and then */

@@ -19,7 +19,7 @@ struct kv_member {
     int64_t lease;
     enum member_state state;
     enum member_role role;
-    bool nosync;
+    bool nosync, nofailover;
     bool streaming;
     bool checkpoint_pending;
     bool pause;
