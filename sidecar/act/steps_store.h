@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "sidecar/act/lease_keeper.h"
 #include "sidecar/act/publish.h"
-#include "sidecar/step.h"
 #include "sidecar/cluster.h"
+#include "sidecar/step.h"
 
 /* Texts that the owner has; each adds to `to`, false: there is none (the step is then done at once,
  * WRITE_CONFIG refused). */
