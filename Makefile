@@ -290,7 +290,7 @@ dev-shell:
 else
 
 unit: $(TESTS)
-	@$(if $(SANITIZE),CK_FORK=no) tests/unit.sh $(BUILD) $(TESTS)
+	@$(if $(SANITIZE),CK_FORK=no) $(if $(ALL),,CK_EXCLUDE_TAGS=slow) tests/unit.sh $(BUILD) $(TESTS)
 
 sim: $(BUILD)/pgvigil-sim
 	$(BUILD)/pgvigil-sim --seeds $(SEEDS)
