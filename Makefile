@@ -3,7 +3,8 @@
 #   make              the programs, built with what this machine has
 #   make install      PREFIX=/usr/local DESTDIR=
 #   make check        everything that a change must pass
-#   make unit | sim SEEDS=n | lint | format | coverage | integration CASE=name | soak | bench
+#   make unit         what answers in seconds; ALL=1: all of it
+#   make sim SEEDS=n | lint | format | coverage | integration CASE=name | soak | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
 #   make images       the images of the Dockerfile
 #
@@ -34,7 +35,7 @@ space := $(empty) $(empty)
 comma := ,
 
 # A variable that was given here is given in the dev container, too.
-HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS
+HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS ALL
 HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
 
 BUILD   ?= build

@@ -19,8 +19,8 @@ export UNIT_TIMEOUT=300
 stages=(
 	"build|make $jobs all unit-programs"
 	"lint|make $jobs lint"
-	"unit|make $jobs unit"
-	"unit-sanitized|make $jobs unit SANITIZE=address,undefined"
+	"unit|make $jobs unit ALL=1"
+	"unit-sanitized|make $jobs unit ALL=1 SANITIZE=address,undefined"
 )
 [ -e tests/integration/guard/run ] && stages+=("guard|tests/integration/guard/run")
 [ -n "$(find tests/sim -name '*.c' 2>/dev/null)" ] &&
