@@ -50,6 +50,16 @@ struct refused {
     char name[PG_PENDING_MAX][LIMIT_NAME];
 };
 
+/* What of an answer is news to a decision: all but positions. */
+struct gist {
+    unsigned flags;
+    uint32_t timeline;
+    size_t n_senders;
+    size_t n_slots;
+    unsigned settings_round;
+    unsigned senders[LIMIT_MEMBERS];
+};
+
 struct postgres {
     struct postgres_parts parts;
     struct place place;
@@ -64,7 +74,7 @@ struct postgres {
     struct lives lives;
 
     struct text *warned;    /* what was said of the parameters */
-    bool checked;             /* the server's binary has seen these settings */
+    bool checked;           /* the server's binary has seen these settings */
     struct refused refused; /* parameters that the server does not take */
     struct conf_role role;
     bool role_known;          /* read from the disk, or written by us */
@@ -80,7 +90,10 @@ struct postgres {
 
     enum pg_state state;
     struct mono state_since;
+    struct mono began;        /* when we were made */
     enum member_state activity; /* of a step that works without a postmaster; else UNKNOWN */
+    struct gist gist;           /* of the last answer */
+    bool busy;
     struct absence absences[LIMIT_MEMBERS];
     struct pg_facts facts;
     size_t n_pending; /* parameters that wait for a restart */

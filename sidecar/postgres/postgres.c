@@ -12,8 +12,10 @@
 #include "base/text.h"
 #include "sidecar/postgres/context.h"
 
-/* A standby that has not streamed for so long may have diverged (design part 6). */
-enum { FOLLOW_STUCK_MS = 5000 };
+enum {
+    FOLLOW_STUCK_MS = 5000, /* a standby that does not stream may have diverged (design part 6) */
+    READ_ROLE_MS = 2000,    /* until then the files of a server that we take over are read */
+};
 
 static void on_stale(void *arg)
 {
@@ -39,6 +41,7 @@ struct postgres *postgres_new(const struct postgres_parts *parts)
     postgres->clone_percent = -1;
     postgres->state = PG_STARTING; /* until the guard has said that nothing runs */
     postgres->state_since = loop_now(parts->loop);
+    postgres->began = postgres->state_since;
     postgres->usable = place_init(parts->config, &postgres->place, &err) == ERR_OK;
     if (!postgres->usable)
         log_error("configuration: %s", err.text);
@@ -154,7 +157,11 @@ static enum pg_state state_now(const struct postgres *postgres)
         return PG_DOWN;
     if (guard->child == GUARD_CHILD_DYING || postgres->lives.told_to_stop)
         return PG_STOPPING;
-    return probe->queryable ? PG_UP : PG_STARTING;
+    if (!probe->queryable)
+        return PG_STARTING;
+    /* Taken over: who its upstream and its names are is read from the disk, in a moment. */
+    int64_t for_ms = mono_diff(loop_now(postgres->parts.loop), postgres->began);
+    return postgres->role_known || for_ms > READ_ROLE_MS ? PG_UP : PG_STARTING;
 }
 
 static void follow_state(struct postgres *postgres)
@@ -205,10 +212,33 @@ static void follow_absences(struct postgres *postgres, const struct probe_state 
     }
 }
 
+/* Positions move all the time; the cycle that comes anyway sees them soon enough. */
+static struct gist gist_of(const struct probe_state *probe)
+{
+    const struct pg_view *view = &probe->view;
+    struct gist gist = { .n_senders = view->n_walsenders };
+    gist.flags = (probe->queryable ? 1u : 0) | (view->in_recovery ? 2u : 0) |
+                 (view->streaming ? 4u : 0) | (view->waiters > 0 ? 8u : 0) |
+                 (view->checkpointed ? 16u : 0) | (unsigned)view->ssn << 8;
+    gist.timeline = view->timeline.tli;
+    gist.n_slots = probe->facts.n_slots;
+    gist.settings_round = probe->settings_round;
+    for (size_t i = 0; i < view->n_walsenders; i++) {
+        const struct walsender *sender = &view->walsenders[i];
+        gist.senders[i] = (sender->streaming ? 1u : 0) | (sender->only_one ? 2u : 0) |
+                          (sender->holds_slot ? 4u : 0) | (sender->sync ? 8u : 0) |
+                          (unsigned)sender->sync_priority << 8;
+    }
+    return gist;
+}
+
 static void on_probed(void *arg)
 {
     struct postgres *postgres = arg;
     const struct probe_state *probe = probe_state(postgres->probe);
+    struct gist gist = gist_of(probe);
+    bool news = memcmp(&gist, &postgres->gist, sizeof(gist)) != 0;
+    postgres->gist = gist;
     if (probe->answered && !postgres->lives.answered) {
         postgres->lives.answered = true;
         postgres->lives.failures = 0;
@@ -218,7 +248,8 @@ static void on_probed(void *arg)
     follow_state(postgres);
     conf_follow_role(postgres);
     sweep_slots(postgres);
-    postgres_changed(postgres);
+    if (news || postgres->busy || (gist.flags & 8u) != 0)
+        postgres_changed(postgres);
 }
 
 void postgres_look(struct postgres *postgres)
@@ -228,6 +259,7 @@ void postgres_look(struct postgres *postgres)
 
 void postgres_set_busy(struct postgres *postgres, bool busy)
 {
+    postgres->busy = busy;
     probe_set_busy(postgres->probe, busy);
 }
 

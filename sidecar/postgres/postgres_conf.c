@@ -207,6 +207,7 @@ void conf_adopt_disk(struct postgres *postgres)
     memcpy(role->upstream, dir->conf.upstream, sizeof(role->upstream));
     memcpy(role->upstream_host, dir->conf.upstream_host, sizeof(role->upstream_host));
     postgres_role_changed(postgres);
+    probe_look(postgres->probe);
 }
 
 /* Promoted, by us or by somebody else: the files of a primary have no upstream. */

@@ -15,14 +15,15 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "json/json.h"
 #include "sidecar/guard/guard.h"
+#include "json/json.h"
 
 static struct guard the_guard;
 
 static const char *bin_dir(void)
 {
-    static const char *const known[] = { "/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/15/bin" };
+    static const char *const known[] = { "/usr/lib/postgresql/17/bin",
+                                         "/usr/lib/postgresql/15/bin" };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (access(known[i], X_OK) == 0)
             return known[i];
@@ -128,14 +129,19 @@ void pg_node_open(struct pg_node *node, struct loop *loop, const char *settings)
     node->steps = steps_postgres_new(node->postgres);
 }
 
+void pg_node_leave(struct pg_node *node)
+{
+    node->op = step_op_free(node->op);
+    node->steps = steps_postgres_free(node->steps);
+    node->postgres = postgres_free(node->postgres);
+    node->guard = guard_client_free(node->guard);
+    node->settings = settings_free(node->settings);
+}
+
 void pg_node_close(struct pg_node *node)
 {
     int status;
-    step_op_free(node->op);
-    steps_postgres_free(node->steps);
-    postgres_free(node->postgres);
-    guard_client_free(node->guard);
-    settings_free(node->settings);
+    pg_node_leave(node);
     config_free(node->config);
     kill(node->guard_pid, SIGTERM);
     waitpid(node->guard_pid, &status, 0);
@@ -212,7 +218,8 @@ enum err_code pg_node_step(struct pg_node *node, const struct step *step)
         .step = step,
         .view = &node->view,
         .memory = &node->memory,
-        .deadline = mono_add(loop_now(node->loop), step->deadline_ms > 0 ? step->deadline_ms : STEP_MS),
+        .deadline =
+            mono_add(loop_now(node->loop), step->deadline_ms > 0 ? step->deadline_ms : STEP_MS),
         .done = on_step,
         .arg = node,
     };

@@ -7,9 +7,9 @@
 #include "loop/loop.h"
 #include "settings/config.h"
 #include "settings/settings.h"
-#include "sidecar/postgres/steps_postgres.h"
 #include "sidecar/guard/guard_client.h"
 #include "sidecar/postgres/postgres.h"
+#include "sidecar/postgres/steps_postgres.h"
 
 struct pg_node {
     char name[16];
@@ -40,6 +40,8 @@ void pg_node_init(struct pg_node *node, const char *name, int port, const char *
                   const char *more_yaml);
 /* Makes the rest; `config` as JSON text. */
 void pg_node_open(struct pg_node *node, struct loop *loop, const char *settings);
+/* The sidecar goes, guard and Postgres stay: pg_node_open comes back to them. */
+void pg_node_leave(struct pg_node *node);
 /* Ends everything, the guard and Postgres included. */
 void pg_node_close(struct pg_node *node);
 

@@ -101,6 +101,13 @@ static bool is_on_timeline_2(struct pg_node *node, void *arg)
     return node->view.pg.timeline.tli == 2 && node->view.pg.timeline.n == 1;
 }
 
+static bool knows_its_files(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    return node->view.pg.ssn_disk == SSN_NAMES;
+}
+
 static bool has_no_slots(struct pg_node *node, void *arg)
 {
     (void)arg;
@@ -280,6 +287,33 @@ static void follow_settings(void)
     ck_assert_uint_eq(facts->n_walsenders, 1);
 }
 
+/* L5: a new sidecar takes over what runs, and reads from the disk what the former one has done. */
+static void take_over(const char *settings)
+{
+    struct step names = { .kind = STEP_SET_SSN, .ssn = SSN_NAMES };
+    int pid_a = guard_client_status(a.guard)->pid;
+    int pid_b = guard_client_status(b.guard)->pid;
+    names_add(&names.names, "a");
+    run_step(&b, names);
+    pg_node_leave(&a);
+    pg_node_leave(&b);
+    pg_node_open(&a, loop, settings);
+    pg_node_open(&b, loop, settings);
+    await(&a, is_streaming, NULL, "standby taken over");
+    await(&b, is_primary, NULL, "primary taken over");
+    await(&b, knows_its_files, NULL, "its names read from the disk");
+    ck_assert_str_eq(a.view.pg.upstream, "b");
+    ck_assert(names_has(&b.view.pg.ssn_disk_names, "a"));
+    ck_assert(b.view.pg.pending_reload); /* perhaps the former one had no time for it */
+    do_step(&b, STEP_WRITE_CONF);
+    do_step(&b, STEP_RELOAD);
+    look(&b);
+    ck_assert_int_eq(b.view.pg.ssn_disk, SSN_NAMES);
+    ck_assert(!b.view.pg.pending_reload);
+    ck_assert_int_eq(guard_client_status(a.guard)->pid, pid_a);
+    ck_assert_int_eq(guard_client_status(b.guard)->pid, pid_b);
+}
+
 START_TEST(test_life_of_two_nodes)
 {
     const char *settings =
@@ -300,6 +334,7 @@ START_TEST(test_life_of_two_nodes)
     old_primary_returns();
     diverge_and_rewind();
     follow_settings();
+    take_over(settings);
     pg_node_close(&a);
     pg_node_close(&b);
     loop_free(loop);
