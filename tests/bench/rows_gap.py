@@ -8,42 +8,67 @@ from lab.cluster import Timeout, wait_for
 from writers import Writers
 
 
-# --- ways to lose the primary: hurt(cluster, old) → mend() ---
+# --- ways to lose the primary: prepared(cluster, old) → hurt() → mend(); what takes time and does no harm comes first ---
+
+def nothing():
+    pass
+
 
 def postmaster_killed(_cluster, old):
-    os.kill(old.postmaster(), signal.SIGKILL)
-    return lambda: None
+    pid = old.postmaster()
+
+    def hurt():
+        os.kill(pid, signal.SIGKILL)
+        return nothing
+    return hurt
 
 
 def switchover(cluster, old):
     other = next(n for n in cluster.data if n is not old)
-    status, body = old.rest("/switchover", "POST", {"leader": old.name, "candidate": other.name}, timeout=60)
-    if status != 200:
-        raise Timeout(f"/switchover: {status} {body}")
-    return lambda: None
+
+    def hurt():
+        status, body = old.rest("/switchover", "POST", {"leader": old.name, "candidate": other.name}, timeout=60)
+        if status != 200:
+            raise Timeout(f"/switchover: {status} {body}")
+        return nothing
+    return hurt
 
 
 def container_stop(_cluster, old):
-    old.stop(30)
-    return old.start
+    def hurt():
+        old.stop(30)
+        return old.start
+    return hurt
 
 
 def node_lost(_cluster, old):
     """Silence first, so that no peer is told by a closed connection; then nothing of the node runs."""
-    old.cut()
-    old.kill()
-    return old.start
+    def hurt():
+        old.cut()
+        old.kill()
+        return old.start
+    return hurt
 
 
 def sidecar_stopped(_cluster, old):
-    old.signal(SIDECAR, signal.SIGSTOP)
-    return lambda: old.signal(SIDECAR, signal.SIGCONT)
+    pids = old.pids(SIDECAR)
+
+    def send(signum):
+        for pid in pids:
+            os.kill(pid, signum)
+
+    def hurt():
+        send(signal.SIGSTOP)
+        return lambda: send(signal.SIGCONT)
+    return hurt
 
 
 def cut_off(cluster, old):
     """From every other node; the writers still reach it."""
-    old.cut([n for n in cluster.nodes if n is not old])
-    return old.heal
+    def hurt():
+        old.cut([n for n in cluster.nodes if n is not old])
+        return old.heal
+    return hurt
 
 
 # --- raft's leader ---
@@ -74,7 +99,7 @@ def taken_over(writers, old, began):
     return False
 
 
-def gap_once(cluster, hurt, raft_leader_there, bound):
+def gap_once(cluster, prepared, raft_leader_there, bound):
     """The longest gap in seconds, and what else is worth keeping."""
     old = wait_ready(cluster)
     with Writers(cluster) as writers:
@@ -82,43 +107,46 @@ def gap_once(cluster, hurt, raft_leader_there, bound):
         time.sleep(1)
         if raft_leader_there is not None:
             place_raft_leader(cluster, old, raft_leader_there)
+        hurt = prepared(cluster, old)
         writers.forget()
         time.sleep(0.5)
         began = now()
-        mend = hurt(cluster, old)
+        mend = hurt()
         try:
             writers.wait("commits after it", lambda: taken_over(writers, old, began), bound + 30)
             time.sleep(2)
             writers.look()
         finally:
             mend()
-        after = [ended for _, ended, node in writers.acks if node != old.name and ended > began]
-        before = [ended for _, ended, node in writers.acks if ended > began - 0.5]
-        more = {"old": old.name, "restarted_in_place": not after,
-                "old_stopped": last_before(writers, old, after, began)}
-        if len(before) < 2:
-            raise Timeout("the writer saw too little")
-        return writers.gap(began), more
+        seen = [ended for _, ended, _ in writers.acks if ended > began - 0.5]
+        if len(seen) < 2:
+            raise Timeout("the writers saw too little")
+        return writers.gap(began), {"old": old.name, **handover(writers, old, began)}
 
 
-def last_before(writers, old, after, began):
-    """When the old primary acknowledged its last commit, counted from what was done to it."""
-    end = min(after, default=None)
-    times = [ended for _, ended, node in writers.acks if node == old.name and (end is None or ended < end)]
-    return round(times[-1] - began, 4) if times and end is not None else None
+def handover(writers, old, began):
+    """When the old primary acknowledged its last commit, counted from what was done to it, and how long it was from
+    there to the new one's first. The gap is longer where a later pause was."""
+    first = min((ended for _, ended, node in writers.acks if node != old.name and ended > began), default=None)
+    last = max((ended for _, ended, node in writers.acks if node == old.name and (first is None or ended < first)),
+               default=None)
+    if first is None or last is None:
+        return {"restarted_in_place": first is None}
+    return {"last_of_old": round(last - began, 4), "handover": round(first - last, 4)}
 
 
-def overlap_once(cluster, hurt, bound):
+def overlap_once(cluster, prepared, bound):
     """Seconds from the first commit that the new primary may have made to the last that the old one acknowledged,
     not below 0. A commit lies between its sending and its answer; the sum errs towards an overlap."""
     old = wait_ready(cluster)
     with Writers(cluster, each=2, synchronous_commit="local", pause=0) as writers:
         writers.wait("writes", lambda: len(writers.acks) > 50, 60)
         time.sleep(1)
+        hurt = prepared(cluster, old)
         writers.forget()
         time.sleep(1.5)
         began = now()
-        mend = hurt(cluster, old)
+        mend = hurt()
         try:
             writers.wait("commits elsewhere",
                          lambda: any(a[2] != old.name and a[0] > began for a in reversed(writers.acks)), bound + 30)

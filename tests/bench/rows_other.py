@@ -41,7 +41,7 @@ def managers(cluster, patroni):
 
 
 def at_rest(cluster, patroni, count, span, each):
-    """`count` looks; from the second on each tells of the last `span` seconds. each(figures of one look)."""
+    """`count` looks at the last `span` seconds; each(figures of one look), each(None) while the first span passes."""
     pids = managers(cluster, patroni)
     step = span / 20
     looks = []
@@ -53,6 +53,8 @@ def at_rest(cluster, patroni, count, span, each):
             each({"seconds": round(seconds, 2), "memory": {n: memory_of(p) for n, p in pids.items()},
                   "cpu": {n: 100 * (looks[-1][1][n] - cpu[n]) / seconds for n in pids},
                   "requests": 60 * (looks[-1][2] - requests) / seconds})
+        else:
+            each(None)
         time.sleep(step)
 
 

@@ -75,12 +75,15 @@ class Samples:
         return found
 
     def table(self, rows):
-        """Lines for a terminal, and what is missed: [(row, words)]."""
-        lines = [f"{'what':46} {'unit':5} {'n':>3} {'min':>9} {'median':>9} {'p90':>9} {'max':>9}  goal"]
+        """Lines for a terminal, and what is missed: [(row, words)]. Column "Patroni": the median of its row of the
+        same name."""
+        lines = [f"{'what':46} {'unit':5} {'n':>3} {'min':>9} {'median':>9} {'p90':>9} {'max':>9} {'Patroni':>9}  goal"]
         missed = []
         for row in rows:
             values = self.values(row.name)
             best = (values[0], median(values), quantile(values, 0.9), values[-1]) if values else (None,) * 4
+            theirs = self.values(f"patroni-{row.name}")
+            best += (median(theirs) if theirs else None,)
             verdict = self.judge(row)
             goal = " · ".join(words for words, _ in row.goals) or "none"
             lines.append(f"{row.what:46} {row.unit:5} {len(self.all(row.name)):3} "
