@@ -115,6 +115,23 @@ static const char *trouble_of(const struct postgres *postgres, const struct prob
     return postgres->state == PG_STARTING ? probe->trouble : "";
 }
 
+/* Long after it should stream: a wrong password, pg_hba, a slot or WAL that is gone. The server tells
+ * its log only. */
+static void say_not_streaming(const struct postgres *postgres, const struct probe_state *probe,
+                              struct pg_facts *facts)
+{
+    enum { NOT_STREAMING_MS = 15000 };
+    const struct conf_role *role = &postgres->role;
+    int64_t for_ms = mono_diff(loop_now(postgres->parts.loop), probe->not_streaming_since);
+    bool standby = facts->queryable && probe->view.in_recovery && role->upstream_host[0] != '\0';
+    if (facts->trouble[0] != '\0' || !standby || for_ms < NOT_STREAMING_MS)
+        return;
+    snprintf(facts->trouble, sizeof(facts->trouble),
+             "not streaming from %s (%.200s:%d): Postgres' own log says why (password, pg_hba, slot, "
+             "WAL or network)",
+             role->upstream, role->upstream_host, role->upstream_port);
+}
+
 void facts_fill(struct postgres *postgres)
 {
     const struct probe_state *probe = probe_state(postgres->probe);
@@ -127,5 +144,6 @@ void facts_fill(struct postgres *postgres)
     facts->clone_percent = postgres->clone_percent;
     fill_pending(postgres, probe);
     text_copy(facts->trouble, sizeof(facts->trouble), trouble_of(postgres, probe));
+    say_not_streaming(postgres, probe, facts);
     text_copy(facts->progress, sizeof(facts->progress), postgres->progress);
 }

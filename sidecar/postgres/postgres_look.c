@@ -75,6 +75,23 @@ static void control_unusable(struct postgres *postgres, const char *why)
     }
 }
 
+/* The guard or the program is not there: nothing is known of the directory. */
+static void control_not_asked(struct postgres *postgres, const char *why)
+{
+    struct look *look = &postgres->look;
+    const char *bin_dir = postgres->parts.config->postgresql.bin_dir;
+    char text[sizeof(look->trouble)];
+    snprintf(text, sizeof(text), "%.250s (postgresql.bin_dir is %.200s)", why,
+             bin_dir != NULL ? bin_dir : "not set");
+    if (strcmp(text, look->trouble) != 0)
+        log_error("%s -> trying again", text);
+    memcpy(look->trouble, text, sizeof(text));
+    look->dir_known = false;
+    look->running = false;
+    source_arm_in(look->timer, LOOK_RETRY_MS);
+    postgres_changed(postgres);
+}
+
 static void on_control(void *arg, const struct tool_result *result)
 {
     struct postgres *postgres = arg;
@@ -89,22 +106,17 @@ static void on_control(void *arg, const struct tool_result *result)
         code = controldata_parse(result->output, &look->control, &err);
     look->tool = tool_call_free(look->tool);
     look->control_known = code == ERR_OK;
+    if (code != ERR_OK && !ran) {
+        control_not_asked(postgres, err.text);
+        return;
+    }
     look->trouble[0] = '\0';
     if (code == ERR_OK) {
         ask_history(postgres);
         return;
     }
-    if (ran) {
-        control_unusable(postgres, err.text);
-        look_done(postgres);
-        return;
-    }
-    /* The guard or the program is not there: nothing is known of the directory. */
-    snprintf(look->trouble, sizeof(look->trouble), "%.500s", err.text);
-    look->dir_known = false;
-    look->running = false;
-    source_arm_in(look->timer, LOOK_RETRY_MS);
-    postgres_changed(postgres);
+    control_unusable(postgres, err.text);
+    look_done(postgres);
 }
 
 static void ask_control(struct postgres *postgres)
