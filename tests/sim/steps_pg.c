@@ -286,6 +286,15 @@ static enum outcome probe_waits(struct sim *sim, int i, const struct step *step)
     return AGAIN;
 }
 
+/* A record, so that the standbys answer: where everybody waits nothing else is written. */
+static enum outcome wake_waiters(struct sim *sim, int i, const struct step *step)
+{
+    enum outcome outcome = needs_primary(sim, i, step);
+    if (outcome == DONE && sim->pg[i].n_waiters > 0)
+        (void)pg_commit(sim, i);
+    return outcome;
+}
+
 static enum outcome read_flush(struct sim *sim, int i, const struct step *step)
 {
     enum outcome outcome = needs_primary(sim, i, step);
@@ -338,7 +347,7 @@ static const struct {
     [STEP_END_BLOCKERS] = { end_blockers, 1, 10 },
     [STEP_PROMOTE] = { promote, 1, 5 },
     [STEP_CHECKPOINT] = { checkpoint, 5, 2500 },
-    [STEP_WAKE_WAITERS] = { nothing, 2, 20 },
+    [STEP_WAKE_WAITERS] = { wake_waiters, 2, 20 },
     [STEP_PROBE_FREE] = { probe_free, 1, 5 },
     [STEP_SET_SSN] = { set_ssn, 1, 10 },
     [STEP_PROBE_WAITS] = { probe_waits, 3, 15 },
