@@ -14,6 +14,7 @@
 
 #define KEY_RELEASE "pgvigil/release"
 #define KEY_DATA "pgvigil/data/"
+#define KEY_CONFIRMED "pgvigil/confirmed"
 
 static const struct lease *lease_of(const struct store_op *op)
 {
@@ -255,6 +256,20 @@ static enum err_code delete_sync(struct store_op *op, const struct step_call *ca
 
 /* --- the rest --- */
 
+/* A person's failover gave up what the new leader lacks: nobody else is to be measured by it (S7). */
+static enum err_code drop_confirmed(struct store_op *op, const struct step_call *call,
+                                    struct err *err)
+{
+    if (need_key(op, err) != ERR_OK)
+        return ERR_REFUSED;
+    if (!call->view->store.confirmed_exists)
+        return ERR_OK;
+    begin(op);
+    expect_leadership(op);
+    store_txn_delete(op->txn, KEY_CONFIRMED);
+    return ERR_OK;
+}
+
 static enum err_code clear_failover(struct store_op *op, const struct step_call *call,
                                     struct err *err)
 {
@@ -326,6 +341,7 @@ static store_op_builder_fn *const builders[STEP_MAX] = {
     [STEP_REVOKE_LEASE] = revoke_lease,
     [STEP_WRITE_SYNC] = write_sync,
     [STEP_DELETE_SYNC] = delete_sync,
+    [STEP_DROP_CONFIRMED] = drop_confirmed,
     [STEP_CLEAR_FAILOVER] = clear_failover,
     [STEP_WRITE_DATA_ID] = write_data_id,
     [STEP_ASK_OUT] = ask_out,

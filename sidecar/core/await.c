@@ -105,6 +105,7 @@ enum await step_await(const struct view *view, const struct step *step,
     case STEP_REVOKE_LEASE:
     case STEP_WRITE_SYNC:
     case STEP_DELETE_SYNC:
+    case STEP_DROP_CONFIRMED:
     case STEP_CLEAR_FAILOVER:
     case STEP_WRITE_DATA_ID:
     case STEP_ASK_OUT:

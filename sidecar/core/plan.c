@@ -83,6 +83,9 @@ static void add_promotion(struct plan *plan, const struct view *view)
     const struct names nobody = { .n = 0 };
     add(plan, STEP_GUARD_DEADLINE, view->policy.ttl_ms); /* L4 */
     add_optional(plan, STEP_END_BLOCKERS, QUICK_MS);
+    /* Only an accepted loss comes here without it; what is lost must not bar the next leader for ever. */
+    if (!view_has_confirmed(view))
+        add(plan, STEP_DROP_CONFIRMED, QUICK_MS);
     if (view->policy.sync_on || sync_in_force(&view->store.sync))
         add_names(plan, STEP_WRITE_SYNC, QUICK_MS, &nobody);
     add(plan, STEP_PROMOTE, QUICK_MS);

@@ -26,6 +26,7 @@
     X(WRITE_SYNC, "write /sync")             /* CAS; {leader: self, standbys: step.names}; also    \
                                                 compares the data ids of the names */              \
     X(DELETE_SYNC, "delete /sync")           /* CAS as WRITE_SYNC: synchronous mode ends */        \
+    X(DROP_CONFIRMED, "drop confirmed")      /* CAS; a person gave up what was confirmed (S7) */   \
     X(CLEAR_FAILOVER, "clear failover")      /* CAS; value {} */                                   \
     X(WRITE_DATA_ID, "write data id")        /* a new id of this member's data (S2) */             \
     X(ASK_OUT, "ask to leave /sync")         /* nosync in our member key is published */           \

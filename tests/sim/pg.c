@@ -104,8 +104,7 @@ lsn_t wal_common(const struct sim *sim, int a, lsn_t a_end, int b, lsn_t b_end)
 static void acknowledge(struct sim *sim, int node, lsn_t lsn)
 {
     struct branch *branch = &sim->branch[sim->pg[node].branch];
-    check_acked(sim, node, lsn);
-    if (lsn > branch->acked)
+    if (check_acked(sim, node, lsn) && lsn > branch->acked)
         branch->acked = lsn;
     sim->counters.acked++;
 }

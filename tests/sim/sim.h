@@ -163,7 +163,7 @@ void check_taken(struct sim *sim, int node);
 void check_writable(struct sim *sim, int node); /* Postgres has begun to accept writes */
 void check_replaced(struct sim *sim, int node);
 void check_promoting(struct sim *sim, int node);
-void check_acked(struct sim *sim, int node, lsn_t lsn);
+bool check_acked(struct sim *sim, int node, lsn_t lsn); /* false: it is not counted */
 void check_sync(struct sim *sim);               /* /sync or somebody's WAL has changed */
 void check_thawed(struct sim *sim, int host);
 void check_tick(struct sim *sim);

@@ -147,6 +147,8 @@ static int64_t written_at(const struct kv *kv, const struct txn *txn)
         return kv->failover.exists ? 0 : kv->rev;
     case TXN_CREATE_INITIALIZE:
         return kv->initialize.exists && kv->initialize.lease == txn->lease ? kv->rev : 0;
+    case TXN_DROP_CONFIRMED:
+        return kv->confirmed.exists ? 0 : kv->rev;
     case TXN_DELETE_SYNC:
         return kv->sync.exists ? 0 : kv->rev;
     case TXN_CONFIG:
@@ -279,6 +281,9 @@ static bool make(struct sim *sim, int i, const struct step *step, struct txn *tx
     case TXN_SYNC:
     case TXN_DELETE_SYNC:
         return make_sync(sim, node, step, txn);
+    case TXN_DROP_CONFIRMED:
+        txn->cmp_leader_mod = node->lease.mod_revision;
+        return node->lease.owns_key;
     case TXN_CREATE_INITIALIZE:
         txn->cmp_initialize_create = 0;
         txn->lease = node->lease.id;
@@ -389,6 +394,7 @@ bool step_store(struct sim *sim, int i, const struct step *step)
         [STEP_CREATE_INITIALIZE] = 1 + TXN_CREATE_INITIALIZE,
         [STEP_WRITE_INITIALIZE] = 1 + TXN_WRITE_INITIALIZE,
         [STEP_WRITE_CONFIG] = 1 + TXN_CONFIG,
+        [STEP_DROP_CONFIRMED] = 1 + TXN_DROP_CONFIRMED,
         [STEP_CLEAR_FAILOVER] = 1 + TXN_FAILOVER,
         [STEP_WRITE_DATA_ID] = 1 + TXN_DATA_ID,
     };

@@ -130,6 +130,9 @@ static void put(struct kv *kv, const struct txn *txn)
     case TXN_SYNC:
         put_sync(kv, txn);
         break;
+    case TXN_DROP_CONFIRMED:
+        kv->confirmed.exists = false;
+        break;
     case TXN_DELETE_SYNC:
         kv->sync.exists = false;
         break;
