@@ -31,6 +31,7 @@ enum {
     SIDECAR_RULES_MAX = 64,
     SIDECAR_RETRY_MS = 100,  /* after a plan that failed; doubles up to … */
     SIDECAR_RETRY_MAX_MS = 5000,
+    SIDECAR_REMEMBER_AGAIN_MS = 1000, /* after a volume that could not be written */
 };
 
 /* When a failed plan may be tried again. */
@@ -55,6 +56,8 @@ struct remembrance {
     struct store_memory known;   /* on the disk */
     struct store_memory writing; /* under way */
     bool busy;
+    bool failing;      /* the last write failed (a volume that is full or read-only) */
+    struct mono again; /* not before */
     bool broken; /* the file cannot be read or written: nothing is trusted */
     bool accepted; /* a person accepted the store that is there */
 };

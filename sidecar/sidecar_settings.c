@@ -105,17 +105,22 @@ static void memory_written(void *arg, enum err_code code, const struct store_mem
     struct sidecar *sidecar = arg;
     struct remembrance *rem = &sidecar->remembrance;
     rem->busy = false;
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
         rem->known = *memory;
-    else
+        rem->failing = false;
+        sidecar_urgent(sidecar);
+        return;
+    }
+    if (!rem->failing)
         log_error("state: %s -> this node neither races nor starts as primary", err->text);
-    sidecar_urgent(sidecar);
+    rem->failing = true;
+    rem->again = mono_add(loop_now(sidecar->loop), SIDECAR_REMEMBER_AGAIN_MS);
 }
 
 static void record(struct sidecar *sidecar, uint64_t cluster_id, int64_t sync_revision)
 {
     struct remembrance *rem = &sidecar->remembrance;
-    if (rem->busy)
+    if (rem->busy || mono_before(loop_now(sidecar->loop), rem->again))
         return;
     rem->busy = true;
     rem->writing = (struct store_memory){ .exists = true,
