@@ -182,6 +182,21 @@ START_TEST(mends_later)
 }
 END_TEST
 
+/* S6: keys of yesterday may name a leader that lacks what only we have. */
+START_TEST(mends_only_in_the_known_store)
+{
+    struct view view;
+    leader_on_two(&view);
+    view.store.same_cluster = false;
+    struct decision decision = { .action = ACT_REWIND };
+    ck_assert(history_mend(&view, &decision, HISTORY_DIVERGED));
+    ck_assert_int_eq(decision.action, ACT_WAIT);
+    SAYS(decision, "a person must accept it");
+    view.accept_restored = true;
+    expect(&view, ACT_REWIND, "has diverged");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core/history");
@@ -194,6 +209,7 @@ int main(void)
     tcase_add_test(tests, mends);
     tcase_add_test(tests, mends_without_rewind);
     tcase_add_test(tests, mends_later);
+    tcase_add_test(tests, mends_only_in_the_known_store);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
