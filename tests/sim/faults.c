@@ -196,6 +196,8 @@ const struct fault_kind fault_kinds[] = {
     { "disk slow", 3, 500, 20000, fault_slow_disk, fault_disk_fast },
     { "checkpointer busy", 5, 1000, 30000, fault_checkpointer_busy, NULL },
     { "switchover asked for", 8, 0, 0, fault_switchover, NULL },
+    { "all of /sync dead, a failover to another asked for", 3, 15000, 40000, fault_sync_lost,
+      fault_sync_back },
     { "failover asked for while nobody leads", 4, 0, 0, fault_failover, NULL },
     { "nofailover set on a node", 2, 2000, 40000, fault_tagged, fault_untagged },
     { "leader key deleted by hand", 3, 0, 0, fault_key_deleted, NULL },

@@ -208,15 +208,45 @@ static void on_nobody_leads(struct sim *sim, const struct event *event)
     person_writes(sim, &txn);
 }
 
-bool fault_failover(struct sim *sim, struct fault *fault)
+static void person_waits(struct sim *sim, int candidate)
 {
     struct event event = { .fn = on_nobody_leads,
                            .host = HOST_NONE,
-                           .arg = { rng_range(&sim->rng, 0, sim->n - 1),
-                                    sim->now_us + SECONDS(25) } };
-    (void)fault;
+                           .arg = { candidate, sim->now_us + SECONDS(25) } };
     sim_at(sim, MS(10), &event);
+}
+
+bool fault_failover(struct sim *sim, struct fault *fault)
+{
+    (void)fault;
+    person_waits(sim, (int)rng_range(&sim->rng, 0, sim->n - 1));
     return true;
+}
+
+/* Everybody whom /sync names is lost; a person chooses another. a: who was lost. */
+bool fault_sync_lost(struct sim *sim, struct fault *fault)
+{
+    const struct kv *kv = store_now(sim);
+    node_set all = (node_set)((1u << sim->n) - 1);
+    node_set lost = kv->sync.exists ? kv->sync.standbys | (node_set)(1u << kv->sync.leader) : all;
+    int other = 0;
+    while (other < sim->n && ((lost >> other & 1) || sim->pg[other].state != PG_UP))
+        other++;
+    if (other >= sim->n || !kv->leader.exists || !kv->config.exists)
+        return false;
+    for (int i = 0; i < sim->n; i++)
+        if (lost >> i & 1)
+            host_down(sim, i);
+    fault->a = lost;
+    person_waits(sim, other);
+    return true;
+}
+
+void fault_sync_back(struct sim *sim, const struct fault *fault)
+{
+    for (int i = 0; i < sim->n; i++)
+        if (fault->a >> i & 1)
+            host_up(sim, i);
 }
 
 bool fault_key_deleted(struct sim *sim, struct fault *fault)
