@@ -2,6 +2,7 @@
 import os
 import signal
 import time
+import urllib.request
 
 from clusters import SIDECAR, now, wait_ready
 from lab.cluster import Timeout, wait_for
@@ -73,6 +74,12 @@ def cut_off(cluster, old):
 
 # --- raft's leader ---
 
+def leads_raft(node):
+    """As its etcd member tells itself, in milliseconds."""
+    with urllib.request.urlopen(f"http://{node.ip}:2379/metrics", timeout=2) as answer:
+        return "\netcd_server_is_leader 1" in answer.read().decode()
+
+
 def place_raft_leader(cluster, old, there):
     """Puts raft's leader on the node, or takes it away; the sidecars may move it once a minute themselves."""
     def placed():
@@ -99,17 +106,34 @@ def taken_over(writers, old, began):
     return False
 
 
-def gap_once(cluster, prepared, raft_leader_there, bound):
-    """The longest gap in seconds, and what else is worth keeping."""
-    old = wait_ready(cluster)
-    with Writers(cluster) as writers:
+def primary_that_writes(cluster, writers, raft_leader_there):
+    """The primary, with raft's leader where it is wanted and the newest commits its own. Either may have moved
+    meanwhile, which nobody has asked for: how often that was comes back as well."""
+    for changes in range(8):
+        old = wait_ready(cluster)
+        writers.forget()
         writers.wait("writes", lambda: len(writers.acks) > 50, 60)
-        time.sleep(1)
         if raft_leader_there is not None:
             place_raft_leader(cluster, old, raft_leader_there)
+        writers.forget()
+        time.sleep(0.5)
+        writers.look()
+        if not writers.acks or any(node != old.name for _, _, node in writers.acks) or cluster.leader() is not old:
+            continue
+        if raft_leader_there is None or leads_raft(old) == raft_leader_there:
+            return old, changes
+    raise Timeout("the primary or raft's leader changed eight times by itself")
+
+
+def gap_once(cluster, prepared, raft_leader_there, bound):
+    """The longest gap in seconds, and what else is worth keeping."""
+    wait_ready(cluster)
+    with Writers(cluster) as writers:
+        old, changes = primary_that_writes(cluster, writers, raft_leader_there)
         hurt = prepared(cluster, old)
         writers.forget()
         time.sleep(0.5)
+        more = {} if raft_leader_there is None else {"raft_leader_there": leads_raft(old)}
         began = now()
         mend = hurt()
         try:
@@ -121,7 +145,9 @@ def gap_once(cluster, prepared, raft_leader_there, bound):
         seen = [ended for _, ended, _ in writers.acks if ended > began - 0.5]
         if len(seen) < 2:
             raise Timeout("the writers saw too little")
-        return writers.gap(began), {"old": old.name, **handover(writers, old, began)}
+        if changes:
+            more["attempts_before"] = changes
+        return writers.gap(began), {"old": old.name, **handover(writers, old, began), **more}
 
 
 def handover(writers, old, began):
@@ -138,10 +164,9 @@ def handover(writers, old, began):
 def overlap_once(cluster, prepared, bound):
     """Seconds from the first commit that the new primary may have made to the last that the old one acknowledged,
     not below 0. A commit lies between its sending and its answer; the sum errs towards an overlap."""
-    old = wait_ready(cluster)
+    wait_ready(cluster)
     with Writers(cluster, each=2, synchronous_commit="local", pause=0) as writers:
-        writers.wait("writes", lambda: len(writers.acks) > 50, 60)
-        time.sleep(1)
+        old, _ = primary_that_writes(cluster, writers, None)
         hurt = prepared(cluster, old)
         writers.forget()
         time.sleep(1.5)
