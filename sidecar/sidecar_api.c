@@ -298,8 +298,10 @@ static void fill_borrowed(struct sidecar *sidecar)
     fill_store(sidecar, sidecar->snapshot);
     if (sidecar->control_local != NULL)
         state->scheduled_restart = control_local_scheduled(sidecar->control_local);
-    if (sidecar->etcd_member == NULL)
+    if (sidecar->etcd_member == NULL) {
+        state->etcd = (struct api_etcd){ .trouble = sidecar->etcd_health.trouble };
         return;
+    }
     const struct etcd_member_status *member = etcd_member_status(sidecar->etcd_member);
     state->etcd = (struct api_etcd){ .managed = true,
                                      .voter = member->voter,

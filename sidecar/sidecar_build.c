@@ -212,6 +212,7 @@ enum err_code sidecar_new(struct loop *loop, const struct sidecar_options *optio
         sidecar_free(sidecar);
         return code;
     }
+    sidecar_etcd_health_begin(sidecar);
     sidecar_urgent(sidecar);
     *ret_sidecar = sidecar;
     return ERR_OK;
@@ -224,6 +225,7 @@ struct sidecar *sidecar_free(struct sidecar *sidecar)
     source_free(sidecar->pace);
     source_free(sidecar->urgent);
     source_free(sidecar->mending);
+    sidecar_etcd_health_end(sidecar);
     sidecar_api_free(sidecar);
     etcd_member_free(sidecar->etcd_member);
     runner_free(sidecar->runner);

@@ -1,14 +1,12 @@
 #pragma once
 /* struct sidecar, where the folders of the program meet (design part 10). Private to sidecar*.c. */
 #include "base/limits.h"
-#include "etcd/etcd.h"
 #include "http/http.h"
 #include "settings/config.h"
 #include "settings/settings.h"
 #include "sidecar/act/lease_keeper.h"
 #include "sidecar/act/publish.h"
 #include "sidecar/act/runner.h"
-#include "sidecar/postgres/steps_postgres.h"
 #include "sidecar/act/steps_store.h"
 #include "sidecar/api/control_local.h"
 #include "sidecar/api/control_store.h"
@@ -21,17 +19,18 @@
 #include "sidecar/observe/peers.h"
 #include "sidecar/postgres/postgres.h"
 #include "sidecar/postgres/state_file.h"
+#include "sidecar/postgres/steps_postgres.h"
 #include "sidecar/sidecar.h"
+#include "sidecar/sidecar_etcd_health.h"
 #include "sidecar/view_json.h"
 
 enum {
-    SIDECAR_PACE_MS = 20,    /* the cycle at most so often, unless something ended */
-    SIDECAR_BUSY_MS = 100,   /* at least so often while something is going on */
-    SIDECAR_CALM_MS = 1000,  /* at least so often always */
+    SIDECAR_PACE_MS = 20,   /* the cycle at most so often, unless something ended */
+    SIDECAR_BUSY_MS = 100,  /* at least so often while something is going on */
+    SIDECAR_CALM_MS = 1000, /* at least so often always */
     SIDECAR_RULES_MAX = 64,
-    SIDECAR_RETRY_MS = 100,  /* after a plan that failed; doubles up to … */
+    SIDECAR_RETRY_MS = 100, /* after a plan that failed; doubles up to … */
     SIDECAR_RETRY_MAX_MS = 5000,
-    SIDECAR_REMEMBER_AGAIN_MS = 1000, /* after a volume that could not be written */
 };
 
 /* When a failed plan may be tried again. */
@@ -56,10 +55,9 @@ struct remembrance {
     struct store_memory known;   /* on the disk */
     struct store_memory writing; /* under way */
     bool busy;
-    bool failing;      /* the last write failed (a volume that is full or read-only) */
-    struct mono again; /* not before */
-    bool broken; /* the file cannot be read or written: nothing is trusted */
-    bool accepted; /* a person accepted the store that is there */
+    struct mono again; /* the last write failed: not before; else 0 */
+    bool broken;       /* the file cannot be read or written: nothing is trusted */
+    bool accepted;     /* a person accepted the store that is there */
 };
 
 struct sidecar {
@@ -86,6 +84,7 @@ struct sidecar {
     struct runner *runner;
     struct peers *peers;
     struct etcd_member *etcd_member;
+    struct etcd_health etcd_health;
     struct api_control control;
     struct control_store *control_store;
     struct control_local *control_local;
@@ -115,7 +114,7 @@ struct sidecar {
     char last_reason[LIMIT_REASON];
     uint64_t rule_counts[SIDECAR_RULES_MAX];
     struct mono plan_began;
-    bool stopping;      /* SIGTERM with guards of our own */
+    bool stopping; /* SIGTERM with guards of our own */
     int exit_status;
     bool one_copy_said; /* S5: "acknowledging with one copy" is in the log */
 

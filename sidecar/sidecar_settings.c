@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "cluster/claims_json.h"
 #include "cluster/history.h"
-#include "json/json.h"
 #include "sidecar/core/sync.h"
 #include "sidecar/sidecar_internal.h"
+#include "json/json.h"
 
 static void use_settings(struct sidecar *sidecar, struct settings *settings)
 {
@@ -78,6 +78,8 @@ struct policy sidecar_policy(const struct sidecar *sidecar)
 
 /* --- S6 --- */
 
+enum { REMEMBER_AGAIN_MS = 1000 };
+
 static void memory_read(void *arg, enum err_code code, const struct store_memory *memory,
                         const struct err *err)
 {
@@ -107,14 +109,13 @@ static void memory_written(void *arg, enum err_code code, const struct store_mem
     rem->busy = false;
     if (code == ERR_OK) {
         rem->known = *memory;
-        rem->failing = false;
+        rem->again = (struct mono){ 0 };
         sidecar_urgent(sidecar);
         return;
     }
-    if (!rem->failing)
+    if (rem->again.ms == 0) /* a volume that is full or read-only: said once */
         log_error("state: %s -> this node neither races nor starts as primary", err->text);
-    rem->failing = true;
-    rem->again = mono_add(loop_now(sidecar->loop), SIDECAR_REMEMBER_AGAIN_MS);
+    rem->again = mono_add(loop_now(sidecar->loop), REMEMBER_AGAIN_MS);
 }
 
 static void record(struct sidecar *sidecar, uint64_t cluster_id, int64_t sync_revision)
@@ -140,8 +141,8 @@ enum cluster_memory sidecar_remember(void *arg, uint64_t cluster_id, int64_t syn
     if (rem->broken)
         return CLUSTER_OTHER;
     const struct store_memory *known = &rem->known;
-    bool other = known->exists && (known->etcd_cluster_id != cluster_id ||
-                                   known->sync_revision > sync_revision);
+    bool other = known->exists &&
+                 (known->etcd_cluster_id != cluster_id || known->sync_revision > sync_revision);
     if (other && !rem->accepted)
         return CLUSTER_OTHER;
     if (known->exists && !other && known->sync_revision == sync_revision)
@@ -184,8 +185,8 @@ bool sidecar_confirmed(void *arg, struct text *value, int64_t *ret_sync_revision
     if (!view_is_primary(view) || view->pg.state != PG_UP || !view_self_leads(view))
         return false;
     lsn_t lsn = boundary_before(&sidecar->boundaries, sync_confirmed(view));
-    bool same_timeline = view->store.confirmed_exists &&
-                         timeline_equal(&view->store.confirmed, &view->pg.timeline);
+    bool same_timeline =
+        view->store.confirmed_exists && timeline_equal(&view->store.confirmed, &view->pg.timeline);
     if (lsn == LSN_NONE || (same_timeline && lsn <= view->store.confirmed_lsn))
         return false;
     confirmed_write(value, &view->pg.timeline, lsn);

@@ -126,10 +126,11 @@ static void say_not_streaming(const struct postgres *postgres, const struct prob
     bool standby = facts->queryable && probe->view.in_recovery && role->upstream_host[0] != '\0';
     if (facts->trouble[0] != '\0' || !standby || for_ms < NOT_STREAMING_MS)
         return;
-    snprintf(facts->trouble, sizeof(facts->trouble),
-             "not streaming from %s (%.200s:%d): Postgres' own log says why (password, pg_hba, slot, "
-             "WAL or network)",
-             role->upstream, role->upstream_host, role->upstream_port);
+    snprintf(
+        facts->trouble, sizeof(facts->trouble),
+        "not streaming from %s (%.200s:%d): Postgres' own log says why (password, pg_hba, slot, "
+        "WAL or network)",
+        role->upstream, role->upstream_host, role->upstream_port);
 }
 
 void facts_fill(struct postgres *postgres)
