@@ -37,6 +37,7 @@ struct peer_watch {
 struct heard_watch {
     struct http_call *call;
     struct mono asked;
+    struct mono sampled; /* when the last answer was asked for */
     size_t n;
     struct {
         struct heard_sample sample;
@@ -72,8 +73,10 @@ struct membership {
     struct {
         struct etcd_call *call;
         struct mono asked;
-        struct mono answered; /* MONO_NEVER: never */
+        struct mono answered;      /* MONO_NEVER: never */
+        struct mono failing_since; /* MONO_NEVER: it does not */
         struct mono silent_since;
+        uint64_t changes; /* of the child that was asked */
         struct mono leaderless_since;
         struct etcd_status_result is;
     } status;

@@ -7,8 +7,9 @@
 #include "sidecar/etcd_member/membership_internal.h"
 
 enum {
-    ASK_MS = 1000, /* how long one question may take */
-    SOON_MS = 30,  /* what is known to have changed is asked for so soon */
+    ASK_MS = 1000,     /* how long one question may take */
+    SOON_MS = 30,      /* what is known to have changed is asked for so soon */
+    FAILING_MS = 2500, /* so long without an answer etcd counts as silent */
     STATUS_CALM_MS = 5000,
     LIST_CALM_MS = 15000,
     PEER_CALM_MS = 2000,
@@ -37,25 +38,48 @@ static struct mono now_of(const struct membership *membership)
 
 /* --- our own etcd --- */
 
+static void note_status(struct membership *membership, const struct etcd_status_result *result)
+{
+    struct mono now = now_of(membership);
+    const struct etcd_status_result *before = &membership->status.is;
+    bool first = membership->status.answered.ms == INT64_MAX;
+    if (before->leader != result->leader || before->learner != result->learner)
+        membership->list.wanted = true;
+    if (result->leader == 0 && (before->leader != 0 || first))
+        membership->status.leaderless_since = now;
+    membership->status.is = *result;
+    membership->status.answered = now;
+    membership->status.failing_since = MONO_NEVER;
+    etcd_child_answers(membership->child);
+}
+
+static void forget_status(struct membership *membership)
+{
+    membership->status.answered = MONO_NEVER;
+    membership->status.failing_since = MONO_NEVER;
+    membership->status.silent_since = now_of(membership);
+}
+
+/* One late answer is no news on a machine under load. */
+static void note_silence(struct membership *membership, const char *why)
+{
+    if (membership->status.answered.ms == INT64_MAX)
+        return;
+    if (membership->status.failing_since.ms == INT64_MAX) {
+        log_debug("etcd-member: no status: %s", why);
+        membership->status.failing_since = membership->status.asked;
+    }
+    if (is_due(membership->status.failing_since, now_of(membership), FAILING_MS))
+        forget_status(membership);
+}
+
 static void on_status(void *arg, const struct etcd_status_result *result)
 {
     struct membership *membership = arg;
-    struct mono now = now_of(membership);
-    if (result->outcome.code == ERR_OK) {
-        bool was_leaderless = membership->status.is.leader == 0;
-        if (membership->status.is.leader != result->leader ||
-            membership->status.is.learner != result->learner)
-            membership->list.wanted = true;
-        if (result->leader == 0 && (!was_leaderless || membership->status.answered.ms == INT64_MAX))
-            membership->status.leaderless_since = now;
-        membership->status.is = *result;
-        membership->status.answered = now;
-        etcd_child_answers(membership->child);
-    } else if (membership->status.answered.ms != INT64_MAX) {
-        log_debug("etcd-member: no status: %s", result->outcome.error);
-        membership->status.answered = MONO_NEVER;
-        membership->status.silent_since = now;
-    }
+    if (result->outcome.code == ERR_OK)
+        note_status(membership, result);
+    else
+        note_silence(membership, result->outcome.error);
     membership->status.call = etcd_call_free(membership->status.call);
     membership_soon(membership);
 }
@@ -63,13 +87,16 @@ static void on_status(void *arg, const struct etcd_status_result *result)
 static void ask_status(struct membership *membership, int64_t pace_ms)
 {
     struct mono now = now_of(membership);
-    if (!membership->view.guard.running) {
-        membership->status.answered = MONO_NEVER;
-        membership->status.silent_since = now;
-        return;
+    uint64_t changes = etcd_child_changes(membership->child);
+    if (!membership->view.guard.running || changes != membership->status.changes) {
+        membership->status.changes = changes;
+        membership->status.call = etcd_call_free(membership->status.call);
+        forget_status(membership);
     }
-    if (membership->status.call != NULL ||
-        !is_due(membership->status.asked, now, every(STATUS_CALM_MS, pace_ms)))
+    bool failing = membership->status.failing_since.ms != INT64_MAX;
+    int64_t every_ms = failing ? SOON_MS : every(STATUS_CALM_MS, pace_ms);
+    if (!membership->view.guard.running || membership->status.call != NULL ||
+        !is_due(membership->status.asked, now, every_ms))
         return;
     membership->status.asked = now;
     membership->status.call =
@@ -220,21 +247,21 @@ static void note_unheard(struct membership *membership, struct mono now)
     }
 }
 
+/* Bytes are counted on, so that a sample that was missed hides nothing; until the next one nothing is
+ * known of the time since. */
 static void on_metrics(void *arg, const struct http_result *result)
 {
     struct membership *membership = arg;
+    struct heard_watch *heard = &membership->heard;
     struct heard_sample samples[LIMIT_MEMBERS];
-    struct mono asked = membership->heard.asked;
-    size_t n = 0;
-    if (result->code == ERR_OK && result->status == 200)
-        n = heard_parse(result->body, samples, LIMIT_MEMBERS);
-    else
-        membership->heard.n = 0; /* without word of etcd nothing is known of whom it hears */
-    for (size_t at = 0; at < n; at++)
-        note_sample(&membership->heard, &samples[at], asked);
-    if (result->code == ERR_OK && result->status == 200)
-        note_unheard(membership, asked);
-    membership->heard.call = http_call_free(membership->heard.call);
+    if (result->code == ERR_OK && result->status == 200) {
+        size_t n = heard_parse(result->body, samples, LIMIT_MEMBERS);
+        heard->sampled = heard->asked;
+        for (size_t at = 0; at < n; at++)
+            note_sample(heard, &samples[at], heard->asked);
+        note_unheard(membership, heard->asked);
+    }
+    heard->call = http_call_free(heard->call);
     membership_soon(membership);
 }
 
@@ -242,11 +269,12 @@ static void ask_heard(struct membership *membership)
 {
     struct mono now = now_of(membership);
     struct heard_watch *heard = &membership->heard;
-    if (!observe_somebody_asks(membership) || membership->status.answered.ms == INT64_MAX) {
+    if (!observe_somebody_asks(membership)) {
         heard->n = 0;
         return;
     }
-    if (heard->call != NULL || !is_due(heard->asked, now, HEARD_MS))
+    if (membership->status.answered.ms == INT64_MAX || heard->call != NULL ||
+        !is_due(heard->asked, now, HEARD_MS))
         return;
     char url[LIMIT_URL + 16];
     const struct config_member *self = etcd_argv_self(&membership->spec.config->managed);
@@ -374,9 +402,9 @@ static void fill_our_word(const struct membership *membership, struct member_vie
     word->voter = view->me.answers && !view->me.learner && view->me.leader != 0;
     word->n_heard = membership->heard.n;
     for (size_t at = 0; at < membership->heard.n; at++)
-        word->heard[at] =
-            (struct member_heard){ membership->heard.seen[at].sample.id,
-                                   mono_diff(view->now, membership->heard.seen[at].at) };
+        word->heard[at] = (struct member_heard){ membership->heard.seen[at].sample.id,
+                                                 mono_diff(membership->heard.sampled,
+                                                           membership->heard.seen[at].at) };
     word->wants = member_wants(view);
 }
 
@@ -439,8 +467,7 @@ void observe_init(struct membership *membership)
     }
     membership->endpoint = membership->peers[membership->view.self].endpoint;
     membership->status.asked = MONO_NEVER;
-    membership->status.answered = MONO_NEVER;
-    membership->status.silent_since = now_of(membership);
+    forget_status(membership);
     membership->list.asked = MONO_NEVER;
     membership->scanned = now_of(membership);
     membership->heard.asked = MONO_NEVER;
