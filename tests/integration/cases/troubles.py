@@ -127,6 +127,6 @@ def read_only(context):
     left = set(before.split()) - set(old.exec("ls", data).split()) - {"postmaster.pid"}
     assert not left, f"deleted: {left}"
     assert len(old.logs()) < 2000000, "the log is flooded"
-    in_mounts_of(old, "umount", "-l", volume)
+    in_mounts_of(old, "mount", "-o", "remount,bind,rw", volume)
     context.settle()
     return f"gap {gap:.2f} s; {reason[:120]}"
