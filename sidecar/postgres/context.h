@@ -54,8 +54,8 @@ struct refused {
 struct gist {
     unsigned flags;
     uint32_t timeline;
-    size_t n_senders;
-    size_t n_slots;
+    unsigned n_senders;
+    unsigned n_slots;
     unsigned settings_round;
     unsigned senders[LIMIT_MEMBERS];
 };
@@ -90,7 +90,7 @@ struct postgres {
 
     enum pg_state state;
     struct mono state_since;
-    struct mono began;        /* when we were made */
+    struct mono began;          /* when we were made */
     enum member_state activity; /* of a step that works without a postmaster; else UNKNOWN */
     struct gist gist;           /* of the last answer */
     bool busy;

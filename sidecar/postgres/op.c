@@ -274,15 +274,36 @@ static void free_op(struct step_op *base)
 
 /* ---- steps_postgres ---- */
 
-enum { ADMIN_REST_MS = 5000 };
+enum { ADMIN_LOOK_MS = 2000, ADMIN_CONNECT_MS = 3000 };
 
-static void on_rest(void *arg)
+static void when_connected(void *arg, const struct session_answer *answer)
+{
+    (void)arg;
+    (void)answer; /* tried again at the next look */
+}
+
+/* The admin session is kept open while Postgres is up: a failover must not wait for a new backend and
+ * its password. */
+static void keep_connected(void *arg)
 {
     struct steps_postgres *steps = arg;
-    if (steps->op == NULL)
-        session_close(steps->admin);
-    else
-        source_arm_in(steps->rest, ADMIN_REST_MS);
+    struct session *admin = steps->admin;
+    source_arm_in(steps->rest, ADMIN_LOOK_MS);
+    if (steps->op != NULL || session_busy(admin))
+        return;
+    if (steps->postgres->state != PG_UP) {
+        session_close(admin);
+        return;
+    }
+    if (session_backend_pid(admin) != 0)
+        return;
+    const struct session_query query = {
+        .sql = "SELECT 1",
+        .deadline = mono_add(loop_now(steps->postgres->parts.loop), ADMIN_CONNECT_MS),
+        .done = when_connected,
+        .arg = steps,
+    };
+    session_query(admin, &query);
 }
 
 struct steps_postgres *steps_postgres_new(struct postgres *postgres)
@@ -304,7 +325,8 @@ struct steps_postgres *steps_postgres_new(struct postgres *postgres)
     options.application_name = "pgvigil_probe";
     options.settings = "-c statement_timeout=0 -c synchronous_commit=on";
     steps->probe = session_new(postgres->parts.loop, &options, NULL, NULL);
-    steps->rest = loop_timer(postgres->parts.loop, on_rest, steps);
+    steps->rest = loop_timer(postgres->parts.loop, keep_connected, steps);
+    source_arm_in(steps->rest, ADMIN_LOOK_MS);
     return steps;
 }
 
@@ -385,7 +407,8 @@ struct step_op *steps_postgres_start(struct steps_postgres *steps, const struct 
     op->finish = loop_defer(op->pg->parts.loop, on_finish, op);
     steps->op = op;
     take_view(op, call->view);
+    if (session_busy(steps->admin)) /* it was only connecting */
+        session_close(steps->admin);
     op_later(op, 0, begin);
-    source_arm_in(steps->rest, ADMIN_REST_MS);
     return &op->base;
 }

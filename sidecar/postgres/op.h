@@ -36,7 +36,7 @@ struct steps_postgres {
     struct postgres *postgres;
     struct session *admin; /* superuser, for one operation at a time */
     struct session *probe; /* the commits of S2 */
-    struct source *rest;   /* closes the admin session when nothing has happened for a while */
+    struct source *rest;   /* looks after the admin session */
     struct pg_op *op;      /* the one under way: a plan runs one step at a time */
 };
 

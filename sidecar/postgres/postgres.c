@@ -216,12 +216,12 @@ static void follow_absences(struct postgres *postgres, const struct probe_state 
 static struct gist gist_of(const struct probe_state *probe)
 {
     const struct pg_view *view = &probe->view;
-    struct gist gist = { .n_senders = view->n_walsenders };
+    struct gist gist = { .n_senders = (unsigned)view->n_walsenders };
     gist.flags = (probe->queryable ? 1u : 0) | (view->in_recovery ? 2u : 0) |
                  (view->streaming ? 4u : 0) | (view->waiters > 0 ? 8u : 0) |
                  (view->checkpointed ? 16u : 0) | (unsigned)view->ssn << 8;
     gist.timeline = view->timeline.tli;
-    gist.n_slots = probe->facts.n_slots;
+    gist.n_slots = (unsigned)probe->facts.n_slots;
     gist.settings_round = probe->settings_round;
     for (size_t i = 0; i < view->n_walsenders; i++) {
         const struct walsender *sender = &view->walsenders[i];

@@ -18,7 +18,7 @@ enum {
     BUSY_MS = 30,    /* between rounds while something is going on */
     WATCH_MS = 250,  /* … while commits depend on a standby (S5: gone is seen within 1 s) */
     CALM_MS = 1000,
-    KNOCK_MS = 100,       /* between attempts while the server does not answer yet */
+    KNOCK_MS = 100,      /* between attempts while the server does not answer yet */
     KNOCK_SLOW_MS = 500, /* … after KNOCK_FAST of them */
     KNOCK_FAST = 100,
     SETTINGS_AGAIN_MS = 1000,

@@ -37,8 +37,8 @@ void pg_probe_free(struct pg_op *op)
 
 /* ---- S2: see a commit wait ---- */
 
-static void probe_again(struct pg_op *op);
 static void look_at_waiting(struct pg_op *op);
+static void when_not_waiting(struct pg_op *op, const struct session_answer *answer);
 
 static void when_terminated(struct pg_op *op, const struct session_answer *answer)
 {
@@ -75,7 +75,10 @@ static void look_at_waiting(struct pg_op *op)
 {
     char sql[256];
     int pid = session_backend_pid(op->steps->probe);
-    if (pid == 0 || !session_busy(op->steps->probe)) {
+    bool asked = session_busy(op->steps->probe);
+    if (!asked)
+        op_probe_commit(op, when_not_waiting);
+    if (!asked || pid == 0) {
         op_later(op, PROBE_POLL_MS, look_at_waiting);
         return;
     }
@@ -90,24 +93,14 @@ static void look_at_waiting(struct pg_op *op)
 /* It returned: this backend, or the flag that the checkpointer sets, is not there yet. */
 static void when_not_waiting(struct pg_op *op, const struct session_answer *answer)
 {
-    if (op->flag)
-        return; /* ended by us: how it learns of that does not matter */
-    if (answer->code == ERR_OK)
-        probe_again(op);
-    else
+    /* Ended by us: how it learns of that does not matter. Otherwise the next look tries again. */
+    if (!op->flag && answer->code != ERR_OK)
         op_fail_with(op, answer->code, answer->err);
-}
-
-static void probe_again(struct pg_op *op)
-{
-    if (!op_is_late(op))
-        op_probe_commit(op, when_not_waiting);
 }
 
 void pg_probe_waits(struct pg_op *op)
 {
-    probe_again(op);
-    op_later(op, PROBE_POLL_MS, look_at_waiting);
+    look_at_waiting(op);
 }
 
 /* ---- positions ---- */
