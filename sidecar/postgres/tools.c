@@ -348,6 +348,7 @@ enum err_code tool_verdict(const struct tool_result *result, const char *program
         return ERR_OK;
     if (result->exit_code == 127)
         return err_set(err, ERR_INVALID, "%s: not found (postgresql.bin_dir)", program);
-    return err_set(err, ERR_SYSTEM, "%s: %s", program,
-                   last_words(result->output, words, sizeof(words)));
+    last_words(result->output, words, sizeof(words));
+    return err_set(err, ERR_SYSTEM, "%s: %s (exit status %d)", program,
+                   words[0] != '\0' ? words : "it says nothing", result->exit_code);
 }
