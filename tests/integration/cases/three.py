@@ -45,7 +45,7 @@ def primary_lost(context):
     return within("write gap", gap, 5.0)  # the bound itself is the business of node-killed
 
 
-@case("three-standby-lost", short=True)
+@case("three-standby-lost")
 def standby_lost(context):
     """Three data nodes, the sync standby's is lost: the third takes its place in /sync."""
     cluster, primary, sync, third = up_three(context)

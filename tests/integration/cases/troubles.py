@@ -56,7 +56,7 @@ def wrong_password(context):
     return standby_with(context, change, "not streaming from", "password authentication failed")
 
 
-@case("wrong-superuser-password", short=True)
+@case("wrong-superuser-password")
 def wrong_superuser(context):
     """The sidecar's own password is wrong: it cannot look into its Postgres, and says why."""
     def change(config):
@@ -80,7 +80,7 @@ def binary_missing(context):
     return standby_with(context, change, "No such file or directory (postgresql.bin_dir is /nonexistent)", "/nonexistent")
 
 
-@case("clone-with-wrong-password", short=True)
+@case("clone-with-wrong-password")
 def clone_wrong_password(context):
     """An empty node with the wrong password cannot clone, says why, and clones once it is mended."""
     cluster = context.up(ttl=3)

@@ -1,0 +1,107 @@
+"""Orders of settings, of persons and of strangers that must not cost a commit (S1, S2, S7, part 4)."""
+import threading
+
+from lab.cluster import PASSWORDS, wait_for
+
+from . import case, now
+from .three import streaming, up_three
+
+
+@case("grow-beside-receivewal-and-clone", short=True)
+def beside(context):
+    """pg_receivewal and a base backup stream beside the standby while the set grows (S2): they never count."""
+    cluster = context.up(ttl=3)
+    writer = context.load()
+    primary = cluster.leader()
+    standby = next(n for n in cluster.data if n is not primary)
+    login = f"host={primary.ip} user=replicator password={PASSWORDS['replicator']} application_name={standby.name}"
+    standby.stop(30)
+    wait_for("/sync names nobody", lambda: cluster.sync_standbys() == [], 20)
+    wal, base = "/tmp/receivewal", "/tmp/basebackup"
+    # both under the member's name: only the walsender of its slot may count
+    strangers = [threading.Thread(target=lambda a=argv: primary.exec(*a, timeout=60, check=False), daemon=True)
+                 for argv in (("sh", "-c", f"mkdir -p {wal}; timeout 30 pg_receivewal -D {wal} --synchronous -d '{login}'"),
+                              ("sh", "-c", f"timeout 30 pg_basebackup -D {base} -r 2M -X stream -d '{login}'"))]
+    for stranger in strangers:
+        stranger.start()
+    wait_for("strangers stream", lambda: len(streaming(primary)) >= 1, 20)
+    began = now()
+    wait_for("a while passed", lambda: now() - began > 5, 10, 0.2)
+    assert cluster.sync_standbys() == [], "a stranger was taken for the standby"
+    writer.wait_writes(10)
+    standby.start()
+    cluster.wait_sync(60, standby=standby)
+    for stranger in strangers:
+        stranger.join(60)
+    context.settle()
+    return "nobody but the standby entered /sync"
+
+
+def restart(node):
+    """As a person would: again, where another plan is in progress."""
+    def asked():
+        status, body = node.rest("/restart", "POST", {}, timeout=60)
+        assert status in (200, 503), (node, status, body)
+        return status == 200
+    wait_for(f"a restart of {node}", asked, 60, 0.3)
+
+
+@case("max-connections-lowered", short=True)
+def lowered(context):
+    """max_connections lowered: a standby keeps the higher value until the primary has been restarted."""
+    cluster = context.up(ttl=3)
+    context.load()
+    primary = cluster.leader()
+    standby = next(n for n in cluster.data if n is not primary)
+    status, _ = primary.rest("/config", "PATCH", {"postgresql": {"parameters": {"max_connections": 50}}})
+    assert status == 200, status
+    wait_for("pending restart", lambda: primary.rest("/patroni")[1].get("pending_restart"), 20)
+    restart(standby)
+    wait_for("the standby runs", lambda: standby.name in streaming(primary), 40)
+    assert standby.sql("show max_connections")[0][0] == "60", "lower than the primary's: recovery would stop"
+    restart(primary)
+    leader = cluster.wait_leader(40)
+    for node in cluster.data:
+        def value(n=node):
+            if n.sql("show max_connections")[0][0] == "50":
+                return True
+            if n is not cluster.leader():
+                restart(n)
+            return False
+        wait_for(f"max_connections on {node}", value, 60, 1)
+    assert leader is not None
+    context.settle()
+    return "standby kept 60 until the primary had 50"
+
+
+@case("failover-outside-sync")
+def outside(context):
+    """Primary and sync standby lost; a person orders a failover to the third: honoured once, logged as accepted loss."""
+    cluster, primary, sync, third = up_three(context)
+    n3 = cluster.node("n3")
+    if third is n3:  # without an etcd member: the other two would take the quorum with them
+        sync.stop(30)
+        cluster.wait_sync(60, standby=n3)
+        sync.start()
+        sync, third = n3, sync
+        wait_for("two standbys stream", lambda: len(streaming(primary)) == 2, 60, 0.2)
+        wait_for("three voters", lambda: len(cluster.voters_started()) == 3, 60, 0.3)
+    cluster.move_raft_leader(cluster.witness)
+    primary.sql("create table kept as select 1 as n")
+    wait_for("the row is there", lambda: third.sql("select n from kept"), 10)
+    sync.kill()
+    primary.kill()
+    wait_for("the key is gone", lambda: cluster.key("leader") is None, 30)
+    began = now()
+    wait_for("two ttl passed", lambda: now() - began > 6, 20, 0.2)
+    assert cluster.leader() is None
+    status, body = third.rest("/failover", "POST", {"candidate": third.name}, timeout=30)
+    wait_for(f"{third} leads", lambda: cluster.leader() is third, 40)
+    assert "accept" in third.logs().lower(), "the accepted loss is not in the log"
+    third.sql("insert into kept values (2)")
+    for node in (primary, sync):
+        node.start()
+    wait_for("both follow", lambda: len(streaming(third)) == 2, 90, 0.3)
+    cluster.wait_sync(60)
+    assert cluster.leader() is third and len(third.sql("select n from kept")) == 2
+    return f"asked: {status} {str(body)[:60]}"
