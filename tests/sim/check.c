@@ -124,7 +124,8 @@ static void check_lost(struct sim *sim, int node)
         sim->tainted = true;
     for (int b = 0; counts(sim) && b < sim->n_branches; b++)
         if (!has(sim, node, b, sim->branch[b].acked))
-            check_broken(sim, "lost", "%s accepts writes and lacks acknowledged %llu of timeline %u",
+            check_broken(sim, "lost",
+                         "%s accepts writes and lacks acknowledged %llu of timeline %u",
                          node_name(node), (unsigned long long)sim->branch[b].acked,
                          sim->branch[b].timeline.tli);
 }
@@ -161,7 +162,8 @@ void check_writable(struct sim *sim, int node)
 void check_promoting(struct sim *sim, int node)
 {
     const struct kv *kv = store_now(sim);
-    if (sim->sync_on && !sim->tainted && (!kv->sync.exists || kv->sync.leader != node || kv->sync.standbys != 0))
+    if (sim->sync_on && !sim->tainted &&
+        (!kv->sync.exists || kv->sync.leader != node || kv->sync.standbys != 0))
         check_broken(sim, "S4", "%s promotes while /sync is not {leader: %s, no standbys}",
                      node_name(node), node_name(node));
 }
@@ -170,7 +172,8 @@ void check_promoting(struct sim *sim, int node)
 void check_replaced(struct sim *sim, int node)
 {
     if (named(store_now(sim)) >> node & 1)
-        check_broken(sim, "S2", "the data of %s are replaced while /sync names it", node_name(node));
+        check_broken(sim, "S2", "the data of %s are replaced while /sync names it",
+                     node_name(node));
 }
 
 /* The person who asked for this failover gave up what the new leader lacks. */
@@ -232,8 +235,8 @@ static void check_stall(struct sim *sim)
 static void check_healed(struct sim *sim)
 {
     int64_t since = sim->now_us - sim->healed_us;
-    bool copies = !sim->sync_on || store_now(sim)->config.sync_off ||
-                  store_now(sim)->sync.standbys != 0;
+    bool copies =
+        !sim->sync_on || store_now(sim)->config.sync_off || store_now(sim)->sync.standbys != 0;
     sim->healed_primary = sim->healed_primary || leading_primary(sim) != NODE_NONE;
     sim->healed_copies = sim->healed_copies || copies;
     if (since > MS(3 * sim->ttl_ms) + SECONDS(30) && !sim->healed_primary)

@@ -51,7 +51,9 @@ static void on_flap(struct sim *sim, const struct event *event)
         isolated(sim, &fault);
     struct event next = *event;
     next.arg[1] = !is_cut;
-    sim_at(sim, is_cut ? rng_tail(&sim->rng, MS(50), MS(2500)) : rng_tail(&sim->rng, MS(300), SECONDS(6)),
+    sim_at(sim,
+           is_cut ? rng_tail(&sim->rng, MS(50), MS(2500))
+                  : rng_tail(&sim->rng, MS(300), SECONDS(6)),
            &next);
 }
 
@@ -115,8 +117,7 @@ static void stream_cut(struct sim *sim, const struct fault *fault, int by)
     for (int other = 0; other < sim->n; other++) {
         if (other == fault->target)
             continue;
-        sim->repl_cut[fault->target][other] =
-            (uint8_t)(sim->repl_cut[fault->target][other] + by);
+        sim->repl_cut[fault->target][other] = (uint8_t)(sim->repl_cut[fault->target][other] + by);
         if (fault->a == 0)
             sim->repl_cut[other][fault->target] =
                 (uint8_t)(sim->repl_cut[other][fault->target] + by);
@@ -161,6 +162,8 @@ static void fast(struct sim *sim, const struct fault *fault)
     sim->delay_us = 0;
 }
 
+enum { PARTITIONED = 1 }; /* in the table */
+
 /* ---- the table -------------------------------------------------------------------------- */
 
 const struct fault_kind fault_kinds[] = {
@@ -191,7 +194,8 @@ const struct fault_kind fault_kinds[] = {
     { "data of a standby lost", 3, 0, 0, fault_disk_lost, NULL },
     { "data directory broken or foreign", 1, 1000, 20000, fault_disk_bad, fault_disk_mended },
     { "volume of a standby set back", 3, 0, 0, fault_disk_set_back, NULL },
-    { "etcd set back to an older state", 1, 2000, 25000, fault_store_restored, fault_store_accepted },
+    { "etcd set back to an older state", 1, 2000, 25000, fault_store_restored,
+      fault_store_accepted },
     { "synchronous mode off for a while", 1, 2000, 25000, fault_sync_off, fault_sync_on },
     { "disk slow", 3, 500, 20000, fault_slow_disk, fault_disk_fast },
     { "checkpointer busy", 5, 1000, 30000, fault_checkpointer_busy, NULL },
@@ -217,16 +221,6 @@ const char *fault_name(int fault)
 
 /* ---- when ------------------------------------------------------------------------------- */
 
-static void on_end(struct sim *sim, const struct event *event)
-{
-    struct fault fault = { .kind = (int)event->arg[0],
-                           .target = (int)event->arg[1],
-                           .a = event->arg[2],
-                           .b = event->arg[3] };
-    say_line(sim, fault.target, "FAULT ENDS: %s", fault_kinds[fault.kind].name);
-    fault_kinds[fault.kind].end(sim, &fault);
-}
-
 static int draw_target(struct sim *sim)
 {
     const struct kv *kv = store_now(sim);
@@ -247,26 +241,55 @@ static int draw_kind(struct sim *sim)
     return kind;
 }
 
+static void begin_fault(struct sim *sim, struct fault *fault, int64_t healed_us);
+
+/* What ends is often followed by worse, at once: then the leader is cut off. arg: kind and when this
+ * round is healed, target, the fault's own. */
+static void on_end(struct sim *sim, const struct event *event)
+{
+    struct fault fault = { .kind = (int)(event->arg[0] & 0xff),
+                           .target = (int)event->arg[1],
+                           .a = event->arg[2],
+                           .b = event->arg[3] };
+    int64_t healed_us = event->arg[0] >> 8;
+    say_line(sim, fault.target, "FAULT ENDS: %s", fault_kinds[fault.kind].name);
+    fault_kinds[fault.kind].end(sim, &fault);
+    const struct kv *kv = store_now(sim);
+    if (sim->now_us >= healed_us - SECONDS(2) || !kv->leader.exists || !rng_chance(&sim->rng, 150))
+        return;
+    struct fault worse = { .kind = PARTITIONED, .target = kv->leader.owner };
+    begin_fault(sim, &worse, healed_us);
+}
+
+static void begin_fault(struct sim *sim, struct fault *fault, int64_t healed_us)
+{
+    const struct fault_kind *kind = &fault_kinds[fault->kind];
+    sim->counters.fault[fault->kind]++;
+    say_line(sim, fault->target, "FAULT: %s", kind->name);
+    if (fault->kind == PARTITIONED)
+        (void)kind->begin(sim, fault);
+    if (kind->end == NULL)
+        return;
+    int64_t ends = sim->now_us + MS(rng_tail(&sim->rng, kind->shortest_ms, kind->longest_ms));
+    if (ends > healed_us)
+        ends = healed_us;
+    struct event end = {
+        .fn = on_end,
+        .host = HOST_NONE,
+        .arg = { fault->kind | healed_us << 8, fault->target, fault->a, fault->b },
+    };
+    sim_at(sim, ends - sim->now_us, &end);
+}
+
 /* arg[0]: when this round is healed. */
 static void on_begin(struct sim *sim, const struct event *event)
 {
     struct fault fault = { .kind = draw_kind(sim), .target = draw_target(sim) };
-    const struct fault_kind *kind = &fault_kinds[fault.kind];
-    if (!kind->begin(sim, &fault)) {
+    if (fault.kind != PARTITIONED && !fault_kinds[fault.kind].begin(sim, &fault)) {
         sim_at(sim, MS(200), event);
         return;
     }
-    sim->counters.fault[fault.kind]++;
-    say_line(sim, fault.target, "FAULT: %s", kind->name);
-    if (kind->end == NULL)
-        return;
-    int64_t ends = sim->now_us + MS(rng_tail(&sim->rng, kind->shortest_ms, kind->longest_ms));
-    if (ends > event->arg[0])
-        ends = event->arg[0];
-    struct event end = { .fn = on_end,
-                         .host = HOST_NONE,
-                         .arg = { fault.kind, fault.target, fault.a, fault.b } };
-    sim_at(sim, ends - sim->now_us, &end);
+    begin_fault(sim, &fault, event->arg[0]);
 }
 
 static void on_healed(struct sim *sim, const struct event *event)

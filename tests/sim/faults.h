@@ -32,14 +32,16 @@ int fault_kinds_n(void);
 fault_begin_fn fault_node_killed, fault_node_frozen, fault_sidecar_killed, fault_sidecar_stopped;
 fault_begin_fn fault_witness_killed, fault_etcd_killed, fault_etcd_stopped, fault_planned_stop;
 fault_begin_fn fault_guard_starved, fault_guard_killed, fault_sidecar_away;
-fault_end_fn fault_guard_runs, fault_node_back, fault_node_thawed, fault_sidecar_back, fault_sidecar_goes_on;
+fault_end_fn fault_guard_runs, fault_node_back, fault_node_thawed, fault_sidecar_back,
+    fault_sidecar_goes_on;
 fault_end_fn fault_witness_back, fault_etcd_back, fault_etcd_goes_on;
 void host_down(struct sim *sim, int host);
 void host_up(struct sim *sim, int host);
 
 /* faults_data.c: Postgres, volumes, people */
 fault_begin_fn fault_postmaster_killed, fault_backend_crashed, fault_backend_hung, fault_slow_disk;
-fault_begin_fn fault_sync_lost, fault_tagged, fault_disk_set_back, fault_store_restored, fault_sync_off;
+fault_begin_fn fault_sync_lost, fault_tagged, fault_disk_set_back, fault_store_restored,
+    fault_sync_off;
 fault_begin_fn fault_checkpointer_busy, fault_disk_lost, fault_disk_bad, fault_switchover;
 fault_begin_fn fault_failover, fault_key_deleted, fault_pause, fault_orders;
 fault_end_fn fault_sync_back, fault_untagged, fault_sync_on, fault_store_accepted;

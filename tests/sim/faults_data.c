@@ -164,8 +164,8 @@ static void on_tag(struct sim *sim, const struct event *event)
 {
     int i = (int)event->arg[0];
     const struct node *node = &sim->node[i];
-    bool takes = node->runner.running && node->runner.plan.action == ACT_TAKE &&
-                 node->lease.owns_key;
+    bool takes =
+        node->runner.running && node->runner.plan.action == ACT_TAKE && node->lease.owns_key;
     if (!takes && sim->now_us < event->arg[1] && !sim->no_failover[i]) {
         sim_at(sim, MS(5), event);
         return;

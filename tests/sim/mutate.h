@@ -10,7 +10,7 @@
     X(LEASE_FROM_REPLY, "L1", "lease counted from the reply")                                      \
     X(NO_READ, "L1", "renewal without the linearizable read")                                      \
     X(TERMS, "L1", "renewal without comparing raft terms")                                         \
-    X(NO_DEMOTE, "L2", "no demotion before the lease ends, and no guard")                            \
+    X(NO_DEMOTE, "L2", "no demotion before the lease ends, and no guard")                          \
     X(GUARD_SLEEPS, "L3", "the guard does not kill at the deadline")                               \
     X(GUARD_LATE, "L3", "the guard's deadline is the lease end and two seconds")                   \
     X(GUARD_FORGIVES, "L3", "a deadline that passed is not final")                                 \

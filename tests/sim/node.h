@@ -24,26 +24,26 @@ struct sequence {
 
 struct runner {
     bool running;
-    bool op_done;        /* the operation half of the present step */
+    bool op_done; /* the operation half of the present step */
     bool op_failed;
-    uint32_t op;         /* tells late answers from the present operation's */
+    uint32_t op; /* tells late answers from the present operation's */
     size_t at;
     struct mono step_began;
     struct plan plan;
     struct plan_memory memory;
     bool accepts_loss;
-    bool doubtful;       /* a try of this transaction had no answer */
+    bool doubtful; /* a try of this transaction had no answer */
     bool sending;
-    int64_t released;    /* the lease that a release gave up */
+    int64_t released; /* the lease that a release gave up */
     struct txn txn;
     int64_t data_id[DATA_MAX]; /* as the plan began */
-    enum action failed;  /* the last plan that did; ACT_WAIT: it succeeded */
+    enum action failed;        /* the last plan that did; ACT_WAIT: it succeeded */
     int64_t retry_us, pause_us;
 };
 
 struct poll {
     bool asked, answered, in_recovery;
-    bool in_vain;        /* a moment ago; asked again */
+    bool in_vain; /* a moment ago; asked again */
     int branch;
     lsn_t position;
     int64_t sent_us;
@@ -57,18 +57,18 @@ struct node {
     int64_t resync_sent_us;
     struct kv cache;
     bool cache_dirty;
-    int cache_of;         /* cluster id */
-    bool cache_void;      /* of another cluster: to be read anew, whatever the revision */
-    int64_t word_us;      /* last word of the store */
-    int64_t heard_us;     /* when the last linearizable answer was asked for; -1: none */
+    int cache_of;     /* cluster id */
+    bool cache_void;  /* of another cluster: to be read anew, whatever the revision */
+    int64_t word_us;  /* last word of the store */
+    int64_t heard_us; /* when the last linearizable answer was asked for; -1: none */
     int64_t heard_rev;
-    int watch;            /* member; NODE_NONE: none */
+    int watch; /* member; NODE_NONE: none */
     bool watch_coming;
     int64_t watch_rev;
     struct mono leader_lost_at;
     int64_t failover_seen_us;
     bool failover_after_loss;
-    bool holder_gone;     /* of cache.holder.lease */
+    bool holder_gone; /* of cache.holder.lease */
     bool holder_asking;
     int64_t holder_asked_us;
     int64_t highest_sync_mod; /* on its volume (S6) */
@@ -85,7 +85,7 @@ struct node {
 
     bool guard_connected;
     struct guard_view guard_seen;
-    struct pg seen;       /* Postgres as last probed */
+    struct pg seen; /* Postgres as last probed */
     int64_t seen_us;
     struct mono progress_at;
     lsn_t progress_lsn;
@@ -102,10 +102,10 @@ struct node {
     int64_t published_us;
     struct poll poll[DATA_MAX];
     int64_t polled_us;
-    uint32_t tool;        /* runs in the guard: its number; 0 none */
+    uint32_t tool; /* runs in the guard: its number; 0 none */
 
-    int64_t cycle_at_us;  /* the next one; 0: none */
-    int64_t cycle_us;     /* the last one */
+    int64_t cycle_at_us; /* the next one; 0: none */
+    int64_t cycle_us;    /* the last one */
     struct runner runner;
     const char *last_rule;
     enum action last_action;
@@ -123,32 +123,4 @@ struct mono node_clock(const struct sim *sim, int host);
 const char *node_name(int node);
 int node_index(const char *name);
 
-/* observe.c */
-void observe_fill(struct sim *sim, int node);
-void observe_store(struct sim *sim, int node, int64_t rev);
-void observe_heard(struct sim *sim, int node, int64_t sent_us, int64_t rev);
-void observe_resync(struct sim *sim, int node);
-void observe_poll(struct sim *sim, int node);
-node_set set_of(const struct names *names);
-
-/* renew.c */
-void renew_begin(struct sim *sim, int node);
-void renew_start_timers(struct sim *sim, int node);
-void renew_grant(struct sim *sim, int node);
-void renew_offer(struct sim *sim, int node);
-
-/* publish.c */
-void publish(struct sim *sim, int node);
-
-/* runner.c */
-void runner_begin(struct sim *sim, int node, const struct decision *decision);
-void runner_go(struct sim *sim, int node);
-void runner_drop(struct sim *sim, int node);
-/* The operation of the step has ended. */
-void runner_op_done(struct sim *sim, int node, uint32_t op, enum err_code code);
-
-/* steps_store.c, steps_pg.c: begins the operation half; false: the step is only a condition. */
-bool step_store(struct sim *sim, int node, const struct step *step);
-/* What was under way is forgotten; it may have happened. */
-void step_store_drop(struct sim *sim, int node);
-bool step_postgres(struct sim *sim, int node, const struct step *step);
+#include "tests/sim/node_parts.h"

@@ -219,7 +219,7 @@ static void fill_store(struct sim *sim, int i)
     store->loaded = node->loaded && !node->resync;
     int64_t sync_seen = node->cache.sync.exists ? node->cache.sync.mod : node->cache.rev;
     store->same_cluster = sim->mutation == MUT_ANY_STORE || (sync_seen >= node->highest_sync_mod &&
-                                                       node->store_known == node->cache_of);
+                                                             node->store_known == node->cache_of);
     store->age_ms = (sim->now_us - node->word_us) / 1000;
     store->leader_lost_at = node->leader_lost_at;
     store->holder.lease_gone = node->holder_gone;
@@ -228,8 +228,8 @@ static void fill_store(struct sim *sim, int i)
         struct peer *peer = &store->peers[k];
         const struct poll *poll = &node->poll[node_index(peer->member.name)];
         bool fresh = poll->asked && sim->now_us - poll->sent_us <= SECONDS(2);
-        peer->asked = fresh && (poll->answered || poll->in_vain ||
-                                sim->now_us - poll->sent_us >= SECONDS(1));
+        peer->asked =
+            fresh && (poll->answered || poll->in_vain || sim->now_us - poll->sent_us >= SECONDS(1));
         peer->answered = fresh && poll->answered;
         peer->in_recovery = poll->in_recovery;
         peer->position = poll->position;
@@ -245,8 +245,8 @@ static void fill_senders(struct sim *sim, int i, struct pg_view *view)
 {
     struct node *node = &sim->node[i];
     const struct pg *pg = &node->seen;
-    int wanted = pg->ssn.kind == SSN_NAMES ? __builtin_popcount(pg->ssn.names)
-                                           : pg->ssn.kind != SSN_EMPTY;
+    int wanted =
+        pg->ssn.kind == SSN_NAMES ? __builtin_popcount(pg->ssn.names) : pg->ssn.kind != SSN_EMPTY;
     node_set chosen = wanted > 0 && pg->state == PG_UP ? repl_chosen(sim, i, wanted) : 0;
     view->n_walsenders = 0;
     for (int s = 0; s < sim->n; s++) {
@@ -286,7 +286,8 @@ static void fill_pg(struct sim *sim, int i)
     struct node *node = &sim->node[i];
     struct pg_view *view = &node->view.pg;
     /* A probe takes its time: now and then the view is a little behind. */
-    if (node->seen_us == 0 || sim->now_us - node->seen_us > MS(150) || !rng_chance(&sim->rng, 150)) {
+    if (node->seen_us == 0 || sim->now_us - node->seen_us > MS(150) ||
+        !rng_chance(&sim->rng, 150)) {
         node->seen = sim->pg[i];
         node->seen_us = sim->now_us;
     }
@@ -360,10 +361,9 @@ void observe_poll(struct sim *sim, int i)
         bool in_vain = node->poll[p].asked && !node->poll[p].answered &&
                        sim->now_us - node->poll[p].sent_us < SECONDS(3);
         node->poll[p] = (struct poll){ .asked = true, .in_vain = in_vain, .sent_us = sim->now_us };
-        struct event ask = { .fn = on_peer_asked,
-                             .host = p,
-                             .proc = PROC_SIDECAR,
-                             .arg = { i, sim->now_us } };
+        struct event ask = {
+            .fn = on_peer_asked, .host = p, .proc = PROC_SIDECAR, .arg = { i, sim->now_us }
+        };
         net_send(sim, i, &ask);
     }
 }

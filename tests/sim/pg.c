@@ -163,7 +163,8 @@ static void on_write(struct sim *sim, const struct event *event)
         (void)pg_commit(sim, event->host);
     /* Busier where it matters. */
     bool busy = !pg->postmaster || sim->node[event->host].runner.running;
-    int64_t pause = busy ? rng_range(&sim->rng, MS(3), MS(25)) : rng_range(&sim->rng, MS(40), MS(700));
+    int64_t pause =
+        busy ? rng_range(&sim->rng, MS(3), MS(25)) : rng_range(&sim->rng, MS(40), MS(700));
     pg_event(sim, event->host, pause + pg->slow_us, on_write, 0);
 }
 
@@ -258,8 +259,8 @@ void pg_begin_recovery(struct sim *sim, int node, bool clean)
     struct pg *pg = &sim->pg[node];
     pg->recovered = false;
     pg_move(sim, node, PG_STARTING);
-    int64_t takes = clean ? rng_tail(&sim->rng, MS(80), MS(700))
-                          : rng_tail(&sim->rng, MS(150), SECONDS(5));
+    int64_t takes =
+        clean ? rng_tail(&sim->rng, MS(80), MS(700)) : rng_tail(&sim->rng, MS(150), SECONDS(5));
     pg_event(sim, node, takes, on_recovered, 0);
 }
 

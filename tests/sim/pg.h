@@ -33,28 +33,28 @@ struct sender {
     uint32_t conn;
     bool inflight;
     lsn_t flush;
-    struct ssn ssn; /* as this process has read it */
+    struct ssn ssn;    /* as this process has read it */
     int64_t broken_us; /* since when the network does not carry it; 0: it does */
 };
 
 struct pg {
     /* The volume. */
     enum data_dir dir;
-    bool fresh;          /* a complete initdb waits beside */
-    uint64_t system_id;  /* of dir, or of the fresh one */
+    bool fresh;         /* a complete initdb waits beside */
+    uint64_t system_id; /* of dir, or of the fresh one */
     int branch;
     lsn_t flush;
-    lsn_t control;       /* position that the control file tells */
+    lsn_t control; /* position that the control file tells */
     bool clean_stop, was_primary, standby_signal;
-    lsn_t min_recovery;  /* not consistent before */
-    bool torn;           /* pg_rewind was cut short */
-    bool lost;           /* the volume was lost or set back by a fault since it was last whole */
+    lsn_t min_recovery; /* not consistent before */
+    bool torn;          /* pg_rewind was cut short */
+    bool lost;          /* the volume was lost or set back by a fault since it was last whole */
     struct ssn ssn_disk;
 
     /* The processes. */
     enum pg_state state;
-    bool postmaster;     /* lives */
-    bool backends;       /* client backends may run */
+    bool postmaster; /* lives */
+    bool backends;   /* client backends may run */
     bool in_recovery;
     bool stop_told;
     bool promoting;
@@ -62,19 +62,19 @@ struct pg {
     bool checkpointed;
     unsigned start_failures;
     int64_t since_us;
-    struct ssn ssn;      /* the postmaster's: what a new session shows */
-    bool flag;           /* the checkpointer's: backends wait */
+    struct ssn ssn; /* the postmaster's: what a new session shows */
+    bool flag;      /* the checkpointer's: backends wait */
     int64_t checkpointer_busy_us;
-    bool hung;           /* a backend that does not end when told */
-    int64_t slow_us;     /* each flush takes that much longer */
+    bool hung;       /* a backend that does not end when told */
+    int64_t slow_us; /* each flush takes that much longer */
     bool recovered;
 
     /* As primary. */
     struct sender sender[DATA_MAX];
     lsn_t waiter[WAITERS_MAX];
     int n_waiters;
-    lsn_t released;      /* commits up to here need not wait */
-    int64_t moved_us;    /* when waiters were last let go */
+    lsn_t released;   /* commits up to here need not wait */
+    int64_t moved_us; /* when waiters were last let go */
     bool probe_waits;
 
     /* As standby. */
@@ -82,7 +82,7 @@ struct pg {
     bool connected;
     int connected_to;
     uint32_t conn;
-    int64_t refused_us;  /* since when the upstream refuses; 0: it does not */
+    int64_t refused_us; /* since when the upstream refuses; 0: it does not */
     int64_t retry_us;
     int64_t broken_us;
 };
@@ -103,8 +103,8 @@ int branch_new(struct sim *sim, int parent, lsn_t fork, uint64_t system_id);
 
 void pg_start(struct sim *sim, int node, bool as_primary);
 void pg_stop_fast(struct sim *sim, int node);
-void pg_kill_tree(struct sim *sim, int node);      /* by the guard: takes a moment */
-void pg_dead(struct sim *sim, int node);           /* nothing is left, at once */
+void pg_kill_tree(struct sim *sim, int node); /* by the guard: takes a moment */
+void pg_dead(struct sim *sim, int node);      /* nothing is left, at once */
 void pg_postmaster_crash(struct sim *sim, int node);
 void pg_backend_crash(struct sim *sim, int node);
 void pg_promote(struct sim *sim, int node);
@@ -112,7 +112,7 @@ void pg_set_ssn(struct sim *sim, int node, struct ssn ssn); /* on disk, and the 
 lsn_t pg_commit(struct sim *sim, int node);                 /* one commit at `on` */
 void pg_reload(struct sim *sim, int node);
 void pg_cancel_waiters(struct sim *sim, int node);
-void pg_disconnect(struct sim *sim, int node);              /* standby: its receiver ends */
+void pg_disconnect(struct sim *sim, int node); /* standby: its receiver ends */
 
 /* repl.c: WAL from primaries to standbys. */
 void repl_send(struct sim *sim, int primary, int standby);

@@ -24,7 +24,8 @@ void pg_dead(struct sim *sim, int node)
     pg->probe_waits = false;
     memset(pg->sender, 0, sizeof(pg->sender));
     pg_move(sim, node, PG_DOWN);
-    say_line(sim, node, "postgres: nothing of it runs%s", pg->clean_stop ? ", stopped cleanly" : "");
+    say_line(sim, node, "postgres: nothing of it runs%s",
+             pg->clean_stop ? ", stopped cleanly" : "");
     if (sim->guard[node].alive)
         guard_tree_gone(sim, node);
 }
@@ -43,7 +44,8 @@ void pg_kill_tree(struct sim *sim, int node)
     pg->stop_told = true;
     pg_move(sim, node, PG_STOPPING);
     struct event event = { .fn = on_killed, .host = node, .proc = PROC_GUARD };
-    sim_at(sim, pg->hung ? rng_range(&sim->rng, MS(5), MS(150)) : rng_range(&sim->rng, MS(1), MS(15)),
+    sim_at(sim,
+           pg->hung ? rng_range(&sim->rng, MS(5), MS(150)) : rng_range(&sim->rng, MS(1), MS(15)),
            &event);
 }
 

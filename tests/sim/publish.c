@@ -6,8 +6,8 @@
 static void fill_state(const struct node *node, struct kv_member *member)
 {
     const struct pg *pg = &node->seen;
-    member->role = pg->in_recovery || pg->state == PG_DOWN ? MEMBER_ROLE_REPLICA
-                                                           : MEMBER_ROLE_PRIMARY;
+    member->role =
+        pg->in_recovery || pg->state == PG_DOWN ? MEMBER_ROLE_REPLICA : MEMBER_ROLE_PRIMARY;
     switch (pg->state) {
     case PG_DOWN:
         member->state = node->tool != 0 ? MEMBER_CREATING_REPLICA : MEMBER_STOPPED;
@@ -49,8 +49,8 @@ static struct kv_member member_now(const struct sim *sim, int i)
 static bool differs(const struct kv_member *a, const struct kv_member *b)
 {
     return a->exists != b->exists || a->lease != b->lease || a->state != b->state ||
-           a->role != b->role || a->nosync != b->nosync || a->nofailover != b->nofailover || a->pause != b->pause ||
-           a->timeline != b->timeline || a->streaming != b->streaming ||
+           a->role != b->role || a->nosync != b->nosync || a->nofailover != b->nofailover ||
+           a->pause != b->pause || a->timeline != b->timeline || a->streaming != b->streaming ||
            a->checkpoint_pending != b->checkpoint_pending;
 }
 
@@ -78,8 +78,8 @@ void publish(struct sim *sim, int i)
     struct kv_member member = member_now(sim, i);
     /* Against what is there: a late write of our own may have taken a newer one back. */
     const struct kv_member *there = &node->cache.member[i];
-    bool moved = member.location != there->location &&
-                 sim->now_us - node->published_us > SECONDS(4);
+    bool moved =
+        member.location != there->location && sim->now_us - node->published_us > SECONDS(4);
     if (!differs(&member, there) && !moved)
         return;
     node->publishing = true;

@@ -15,10 +15,10 @@ enum proc { PROC_SIDECAR, PROC_GUARD, PROC_POSTGRES, PROC_ETCD, PROC_MAX };
 enum { EVENT_ARGS = 4, QUEUE_MAX = 8192, HOST_NONE = -1 };
 
 struct event {
-    int64_t at_us;  /* true time */
+    int64_t at_us; /* true time */
     uint64_t seq;
     event_fn *fn;
-    int host;       /* HOST_NONE: of nobody, always delivered */
+    int host; /* HOST_NONE: of nobody, always delivered */
     enum proc proc;
     uint32_t epoch; /* of that process when the event was made */
     int64_t arg[EVENT_ARGS];

@@ -197,10 +197,9 @@ void renew_begin(struct sim *sim, int i)
         return;
     }
     begin_at(sim, i, 0);
-    struct event hedge = { .fn = on_hedge,
-                           .host = i,
-                           .proc = PROC_SIDECAR,
-                           .arg = { sim->now_us } };
+    struct event hedge = {
+        .fn = on_hedge, .host = i, .proc = PROC_SIDECAR, .arg = { sim->now_us }
+    };
     sim_at(sim, MS(sim->ttl_ms / 8), &hedge);
 }
 

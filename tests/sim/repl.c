@@ -63,10 +63,9 @@ void repl_release(struct sim *sim, int primary, int standby)
 
 static void send_later(struct sim *sim, int primary, int standby, event_fn *fn, int64_t conn)
 {
-    struct event event = { .fn = fn,
-                           .host = primary,
-                           .proc = PROC_POSTGRES,
-                           .arg = { standby, conn } };
+    struct event event = {
+        .fn = fn, .host = primary, .proc = PROC_POSTGRES, .arg = { standby, conn }
+    };
     sim_at(sim, MS(200), &event);
 }
 

@@ -13,8 +13,8 @@ static const struct step *present(const struct node *node)
 static void back_off(struct sim *sim, struct node *node, enum action action)
 {
     struct runner *runner = &node->runner;
-    int64_t pause_ms = runner->failed == action && runner->pause_us > 0 ? runner->pause_us / 500
-                                                                        : RETRY_MS;
+    int64_t pause_ms =
+        runner->failed == action && runner->pause_us > 0 ? runner->pause_us / 500 : RETRY_MS;
     int64_t most_ms = action == ACT_TAKE || action == ACT_PROMOTE || action == ACT_RELEASE
                           ? RETRY_MS
                           : RETRY_MAX_MS;
@@ -132,8 +132,8 @@ static enum await look(struct sim *sim, int i)
         return AWAIT_FAILED;
     if (mutate_await(sim, step))
         return AWAIT_YES;
-    enum await now = runner->op_done ? step_await(&node->view, step, &runner->memory)
-                                     : AWAIT_NOT_YET;
+    enum await now =
+        runner->op_done ? step_await(&node->view, step, &runner->memory) : AWAIT_NOT_YET;
     if (now == AWAIT_NOT_YET && step->deadline_ms > 0 &&
         mono_diff(node->view.now, runner->step_began) >= step->deadline_ms)
         return AWAIT_FAILED;

@@ -51,8 +51,8 @@ static void dispatch(struct sim *sim, const struct event *event)
  * is the first (it has the highest priority and nothing else to do). */
 static void thaw(struct sim *sim, int host, enum proc proc)
 {
-    int64_t delay = proc == PROC_GUARD ? rng_range(&sim->rng, 100, MS(20))
-                                       : rng_range(&sim->rng, 100, MS(40));
+    int64_t delay =
+        proc == PROC_GUARD ? rng_range(&sim->rng, 100, MS(20)) : rng_range(&sim->rng, 100, MS(40));
     int kept = 0;
     for (int i = 0; i < sim->n_stash; i++) {
         struct event *event = &sim->stash[i];

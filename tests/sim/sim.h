@@ -11,8 +11,9 @@
 #include "tests/sim/queue.h"
 #include "tests/sim/rng.h"
 #include "tests/sim/store.h"
+#include "tests/sim/store_model.h"
 
-enum { WITNESS = DATA_MAX, HOSTS = DATA_MAX + 1, CALLS_MAX = 2048, PENDING_MAX = 64 };
+enum { WITNESS = DATA_MAX, HOSTS = DATA_MAX + 1 };
 enum { RULES_MAX = 96, FAULTS_MAX = 48, TRACE_LINES = 3000, TRACE_LINE = 200 };
 
 #define MS(n) ((int64_t)(n) * 1000)
@@ -25,59 +26,6 @@ struct host {
     int64_t thawed_us; /* when the host as a whole went on after a freeze; 0 never */
     int64_t ppm;
     int64_t offset_us;
-};
-
-struct raft_member {
-    bool up;
-    bool learner;        /* came back empty; no vote before it has caught up */
-    bool leading;        /* believes so */
-    int leader;          /* as it knows; NODE_NONE */
-    uint64_t term;
-    int64_t log;         /* number of the last entry it has */
-    int64_t rev;         /* applied */
-    int64_t heard_us;    /* from a leader; as leader: from a quorum */
-    int64_t patience_us; /* election timeout of this round */
-    int64_t depose_us;   /* when a leader that has been replaced notices; 0: not replaced */
-    int64_t expiry_us[LEASES_MAX];
-};
-
-struct lease_model {
-    int64_t ttl_us;
-    int64_t granted_rev;
-    int64_t gone_rev; /* 0: lives */
-    bool revoking;
-};
-
-struct call {
-    uint32_t generation;
-    bool answered;
-    uint32_t epoch;
-    struct request request;
-    struct reply reply;
-};
-
-struct pending {
-    int leader;
-    uint64_t term;
-    uint32_t slot, generation;
-};
-
-struct store {
-    struct raft_member member[ETCD_MEMBERS];
-    struct kv history[HISTORY_MAX];
-    int64_t rev, log;
-    uint64_t term;
-    int64_t election_us;
-    bool restoring;
-    int cluster_id;
-    int64_t n_leases;
-    struct lease_model lease[LEASES_MAX];
-    int live[LEASES_MAX];
-    int n_live;
-    uint32_t next_call;
-    struct call call[CALLS_MAX];
-    struct pending pending[PENDING_MAX];
-    int n_pending;
 };
 
 struct guard {
@@ -111,13 +59,13 @@ struct sim {
     bool restored;
     bool tainted; /* a fault that breaks S1 by itself: losses are not counted */
     struct host host[HOSTS];
-    uint8_t cut[HOSTS][HOSTS];  /* from, to: how many partitions cut it */
+    uint8_t cut[HOSTS][HOSTS]; /* from, to: how many partitions cut it */
     uint8_t repl_cut[HOSTS][HOSTS];
     bool no_failover[DATA_MAX]; /* its tag */
     int64_t tag_until_us;
     int64_t flap_until_us[DATA_MAX];
     int loss_permille;
-    int64_t delay_us;           /* added to every message, now and then */
+    int64_t delay_us; /* added to every message, now and then */
 
     struct store store;
     struct branch branch[BRANCHES_MAX];
@@ -127,13 +75,13 @@ struct sim {
     struct node node[DATA_MAX];
 
     enum mutation mutation;
-    bool quiet;                 /* after healing: liveness counts */
+    bool quiet; /* after healing: liveness counts */
     int64_t healed_us;
     bool healed_primary, healed_copies; /* seen since then */
     int64_t stalled_us[DATA_MAX];
     int64_t forgiven_mod; /* of `confirmed`, which a person gave up */
     int last_leader;
-    const char *broken;         /* the invariant, NULL: none */
+    const char *broken; /* the invariant, NULL: none */
     char broken_why[256];
     struct counters counters;
     bool tracing;
@@ -155,29 +103,4 @@ void net_send(struct sim *sim, int from, const struct event *event);
 void say_line(struct sim *sim, int node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* check.c */
-void check_broken(struct sim *sim, const char *invariant, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-void check_key(struct sim *sim);                /* the leader key has changed */
-void check_taken(struct sim *sim, int node);
-void check_writable(struct sim *sim, int node); /* Postgres has begun to accept writes */
-void check_replaced(struct sim *sim, int node);
-void check_promoting(struct sim *sim, int node);
-bool check_acked(struct sim *sim, int node, lsn_t lsn); /* false: it is not counted */
-void check_sync(struct sim *sim);               /* /sync or somebody's WAL has changed */
-void check_thawed(struct sim *sim, int host);
-void check_tick(struct sim *sim);
-void check_forgive(struct sim *sim, int node);  /* a person accepted what this node lacks */
-
-/* guard.c */
-void guard_offer(struct sim *sim, int node, struct mono at, struct guard_cookie cookie);
-void guard_arm(struct sim *sim, int node);
-void guard_tree_gone(struct sim *sim, int node);
-void guard_connect(struct sim *sim, int node);
-void guard_tell(struct sim *sim, int node);
-void guard_heard(struct sim *sim, int node);
-void guard_stop(struct sim *sim, int node);
-
-/* faults.c */
-void faults_plan(struct sim *sim);
-const char *fault_name(int fault);
+#include "tests/sim/parts.h"

@@ -24,8 +24,7 @@ static enum outcome write_standby(struct sim *sim, int i, const struct step *ste
 static enum outcome write_primary(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
-    if (pg_tree_alive(pg) || pg->torn || pg->dir != DATA_DIR_VALID ||
-        !sim->node[i].lease.owns_key)
+    if (pg_tree_alive(pg) || pg->torn || pg->dir != DATA_DIR_VALID || !sim->node[i].lease.owns_key)
         return REFUSED;
     pg->ssn_disk = (struct ssn){ .kind = step->ssn, .names = set_of(&step->names) };
     if (sim->mutation == MUT_SSN_NOT_COVERING)
@@ -79,10 +78,9 @@ static void on_frame(struct sim *sim, const struct event *event)
         return;
     enum outcome outcome = guard_does(sim, i, kind, cookie);
     guard_tell(sim, i);
-    struct event reply = { .fn = on_guard_reply,
-                           .host = i,
-                           .proc = PROC_SIDECAR,
-                           .arg = { event->arg[0], outcome } };
+    struct event reply = {
+        .fn = on_guard_reply, .host = i, .proc = PROC_SIDECAR, .arg = { event->arg[0], outcome }
+    };
     sim_at(sim, rng_range(&sim->rng, 50, 400), &reply);
 }
 
@@ -405,13 +403,13 @@ bool step_postgres(struct sim *sim, int i, const struct step *step)
     }
     if (table[step->kind].fn == NULL)
         return false;
-    int64_t takes = rng_tail(&sim->rng, MS(table[step->kind].low_ms), MS(table[step->kind].high_ms));
+    int64_t takes =
+        rng_tail(&sim->rng, MS(table[step->kind].low_ms), MS(table[step->kind].high_ms));
     if (rng_chance(&sim->rng, 10))
         takes += rng_tail(&sim->rng, 0, SECONDS(4)); /* a slow step */
-    struct event event = { .fn = on_op,
-                           .host = i,
-                           .proc = PROC_SIDECAR,
-                           .arg = { node->runner.op } };
+    struct event event = {
+        .fn = on_op, .host = i, .proc = PROC_SIDECAR, .arg = { node->runner.op }
+    };
     sim_at(sim, takes, &event);
     if (step->kind == STEP_BASE_BACKUP || step->kind == STEP_INITDB)
         node->tool = node->runner.op;

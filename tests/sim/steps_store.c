@@ -122,6 +122,29 @@ static void succeeded(struct sim *sim, int i, int64_t rev)
     runner_op_done(sim, i, node->runner.op, ERR_OK);
 }
 
+/* Is what we wanted to write there? */
+static bool key_written(const struct kv *kv, const struct txn *txn)
+{
+    if (txn->kind == TXN_RELEASE)
+        return !kv->leader.exists && kv->holder.released && kv->holder.lease == txn->lease;
+    return kv->leader.exists && kv->leader.owner == txn->node && kv->leader.lease == txn->lease;
+}
+
+static bool sync_written(const struct kv *kv, const struct txn *txn)
+{
+    if (txn->kind == TXN_DELETE_SYNC)
+        return !kv->sync.exists;
+    return kv->sync.exists && kv->sync.leader == txn->node && kv->sync.standbys == txn->standbys;
+}
+
+static bool initialize_written(const struct kv *kv, const struct txn *txn)
+{
+    if (!kv->initialize.exists)
+        return false;
+    return txn->kind == TXN_CREATE_INITIALIZE ? kv->initialize.lease == txn->lease
+                                              : kv->initialize.system_id == txn->system_id;
+}
+
 /* The revision at which all that we wanted to write was written; 0: it is not there. */
 static int64_t written_at(const struct kv *kv, const struct txn *txn)
 {
@@ -130,27 +153,20 @@ static int64_t written_at(const struct kv *kv, const struct txn *txn)
     switch (txn->kind) {
     case TXN_TAKE:
     case TXN_ADOPT:
-        return kv->leader.exists && kv->leader.owner == txn->node && kv->leader.lease == txn->lease
-                   ? kv->leader.mod
-                   : 0;
+        return key_written(kv, txn) ? kv->leader.mod : 0;
     case TXN_RELEASE:
-        return !kv->leader.exists && kv->holder.released && kv->holder.lease == txn->lease
-                   ? kv->holder.mod
-                   : 0;
+        return key_written(kv, txn) ? kv->holder.mod : 0;
     case TXN_SYNC:
-        return kv->sync.exists && kv->sync.leader == txn->node && kv->sync.standbys == txn->standbys
-                   ? kv->sync.mod
-                   : 0;
+        return sync_written(kv, txn) ? kv->sync.mod : 0;
+    case TXN_DELETE_SYNC:
+        return sync_written(kv, txn) ? kv->rev : 0;
+    case TXN_CREATE_INITIALIZE:
     case TXN_WRITE_INITIALIZE:
-        return kv->initialize.exists && kv->initialize.system_id == txn->system_id ? kv->rev : 0;
+        return initialize_written(kv, txn) ? kv->rev : 0;
     case TXN_FAILOVER:
         return kv->failover.exists ? 0 : kv->rev;
-    case TXN_CREATE_INITIALIZE:
-        return kv->initialize.exists && kv->initialize.lease == txn->lease ? kv->rev : 0;
     case TXN_DROP_CONFIRMED:
         return kv->confirmed.exists ? 0 : kv->rev;
-    case TXN_DELETE_SYNC:
-        return kv->sync.exists ? 0 : kv->rev;
     case TXN_CONFIG:
         return kv->config.exists ? kv->rev : 0;
     case TXN_CONFIRM:
@@ -375,10 +391,9 @@ static void on_ask_out(struct sim *sim, const struct event *event)
 
 static bool begin_ask_out(struct sim *sim, int i)
 {
-    struct event event = { .fn = on_ask_out,
-                           .host = i,
-                           .proc = PROC_SIDECAR,
-                           .arg = { sim->node[i].runner.op } };
+    struct event event = {
+        .fn = on_ask_out, .host = i, .proc = PROC_SIDECAR, .arg = { sim->node[i].runner.op }
+    };
     sim_at(sim, MS(1), &event);
     return true;
 }

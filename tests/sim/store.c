@@ -135,10 +135,9 @@ void store_watch_send(struct sim *sim, int to)
     if (node->watch_coming || !link_up(sim, store_host(node->watch), to))
         return;
     node->watch_coming = true;
-    struct event event = { .fn = on_watch,
-                           .host = to,
-                           .proc = PROC_SIDECAR,
-                           .arg = { node->watch_rev, node->watch } };
+    struct event event = {
+        .fn = on_watch, .host = to, .proc = PROC_SIDECAR, .arg = { node->watch_rev, node->watch }
+    };
     /* One stream: delayed, never lost. */
     sim_at(sim, rng_range(&sim->rng, 150, 900) + rng_tail(&sim->rng, 0, sim->delay_us), &event);
 }
@@ -176,8 +175,8 @@ static void lease_granted(struct sim *sim, struct call *call, int leader)
     if (store->n_leases + 1 >= LEASES_MAX)
         return;
     int64_t id = ++store->n_leases;
-    store->lease[id] = (struct lease_model){ .ttl_us = SECONDS(call->request.ttl_s),
-                                             .granted_rev = store->rev };
+    store->lease[id] =
+        (struct lease_model){ .ttl_us = SECONDS(call->request.ttl_s), .granted_rev = store->rev };
     for (int m = 0; m < ETCD_MEMBERS; m++)
         store->member[m].expiry_us[id] = 0;
     store->member[leader].expiry_us[id] = sim->now_us + store->lease[id].ttl_us;
@@ -300,10 +299,9 @@ void store_send(struct sim *sim, const struct request *request)
     call->request = *request;
     call->reply = (struct reply){ .member = request->member };
     int host = store_host(request->member);
-    struct event event = { .fn = on_request,
-                           .host = host,
-                           .proc = PROC_ETCD,
-                           .arg = { slot, call->generation } };
+    struct event event = {
+        .fn = on_request, .host = host, .proc = PROC_ETCD, .arg = { slot, call->generation }
+    };
     if (request->node == NODE_NONE) {
         sim_at(sim, 500, &event);
         return;

@@ -32,81 +32,51 @@ struct kv_member {
 /* All keys at one revision. */
 struct kv {
     int64_t rev;
-    struct { bool exists; int owner; int64_t lease, create, mod; bool loss_accepted; } leader;
-    struct { bool exists; int64_t lease, mod; bool released; } holder;
-    struct { bool exists; int leader; node_set standbys; int64_t mod; } sync;
-    struct { bool exists; int64_t create, lease; uint64_t system_id; } initialize;
-    struct { bool exists, pause, sync_off; int64_t mod; } config;
-    struct { bool exists; int leader, candidate; int64_t mod; } failover;
-    struct { bool exists; int branch; lsn_t lsn; int64_t mod; } confirmed;
+    struct {
+        bool exists;
+        int owner;
+        int64_t lease, create, mod;
+        bool loss_accepted;
+    } leader;
+    struct {
+        bool exists;
+        int64_t lease, mod;
+        bool released;
+    } holder;
+    struct {
+        bool exists;
+        int leader;
+        node_set standbys;
+        int64_t mod;
+    } sync;
+    struct {
+        bool exists;
+        int64_t create, lease;
+        uint64_t system_id;
+    } initialize;
+    struct {
+        bool exists, pause, sync_off;
+        int64_t mod;
+    } config;
+    struct {
+        bool exists;
+        int leader, candidate;
+        int64_t mod;
+    } failover;
+    struct {
+        bool exists;
+        int branch;
+        lsn_t lsn;
+        int64_t mod;
+    } confirmed;
     lsn_t optime;
     struct kv_member member[DATA_MAX];
     int64_t data_id[DATA_MAX];
 };
 
-enum request_kind { REQ_READ, REQ_KEEPALIVE, REQ_TTL, REQ_GRANT, REQ_REVOKE, REQ_TXN };
-
-enum txn_kind {
-    TXN_TAKE,
-    TXN_ADOPT,
-    TXN_RELEASE,
-    TXN_SYNC,
-    TXN_DELETE_SYNC,
-    TXN_CONFIRM,
-    TXN_DROP_CONFIRMED,
-    TXN_CREATE_INITIALIZE,
-    TXN_WRITE_INITIALIZE,
-    TXN_CONFIG,
-    TXN_FAILOVER,
-    TXN_DATA_ID,
-    TXN_MEMBER,
-    TXN_DELETE_LEADER,
-    TXN_PAUSE,
-};
-
-enum { CMP_NONE = -1 }; /* otherwise a revision; 0: the key must be absent */
-
-struct txn {
-    enum txn_kind kind;
-    int64_t cmp_leader_create, cmp_leader_mod, cmp_sync_mod, cmp_holder_mod, cmp_config_mod;
-    int64_t cmp_initialize_create, cmp_failover_mod, cmp_confirmed_mod;
-    int cmp_leader_owner;         /* NODE_NONE: not compared; only mutations compare names */
-    int64_t cmp_data_id[DATA_MAX];
-    int node;                     /* who writes */
-    int64_t lease;
-    node_set standbys;
-    int candidate;                /* TXN_FAILOVER (NODE_NONE: cleared), TXN_RELEASE */
-    int former;                   /* TXN_FAILOVER: the leader that is named */
-    uint64_t system_id;
-    int branch;
-    lsn_t lsn;
-    bool flag;                    /* TXN_TAKE: a loss was accepted; TXN_PAUSE: on */
-    struct kv_member member;
-};
-
-struct reply {
-    enum err_code code; /* OK, TIMEOUT */
-    int member;         /* who answered */
-    bool txn_ok;
-    int64_t rev;
-    uint64_t term;
-    int64_t ttl_s;
-    int64_t lease;
-};
-
-typedef void reply_fn(struct sim *sim, int node, int64_t ctx, const struct reply *reply);
-
-struct request {
-    enum request_kind kind;
-    int node; /* NODE_NONE: a person; answered by nothing */
-    int member;
-    int64_t lease;
-    int64_t ttl_s;
-    struct txn txn;
-    int64_t timeout_us;
-    reply_fn *done;
-    int64_t ctx;
-};
+struct txn;
+struct request;
+#include "tests/sim/store_request.h"
 
 void store_init(struct sim *sim);
 /* The raft of all members and the leases: every 100 ms. */

@@ -109,7 +109,8 @@ static void put_other(struct kv *kv, const struct txn *txn)
         kv->config.mod = kv->rev;
     } else {
         kv->initialize.exists = true;
-        kv->initialize.create = txn->kind == TXN_CREATE_INITIALIZE ? kv->rev : kv->initialize.create;
+        kv->initialize.create =
+            txn->kind == TXN_CREATE_INITIALIZE ? kv->rev : kv->initialize.create;
         kv->initialize.lease = txn->lease;
         kv->initialize.system_id = txn->system_id;
     }

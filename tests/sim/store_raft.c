@@ -154,8 +154,8 @@ static void step_down(struct sim *sim, int m)
                                                      : rng_range(&sim->rng, 0, MS(600));
         member->depose_us = sim->now_us + lingers;
     }
-    if (sim->now_us >= member->depose_us && (replaced || sim->now_us - member->heard_us >
-                                                             store->election_us)) {
+    if (sim->now_us >= member->depose_us &&
+        (replaced || sim->now_us - member->heard_us > store->election_us)) {
         member->leading = false;
         member->leader = NODE_NONE;
         member->depose_us = 0;
