@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "tests/sim/sim.h"
 
-enum { COVERAGE_SEEDS = 5000, MUTATION_SEEDS = 4000, FAILURES_SHOWN = 5 };
+enum { COVERAGE_SEEDS = 5000, MUTATION_SEEDS = 12000, FAILURES_SHOWN = 5 };
 
 struct options {
     uint64_t first, seeds, at_least;

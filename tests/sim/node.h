@@ -11,6 +11,7 @@
 #include "sidecar/core/view.h"
 #include "tests/sim/pg.h"
 #include "tests/sim/store.h"
+#include "tests/sim/store_request.h"
 
 /* One renewal under way (L1). */
 struct sequence {

@@ -74,15 +74,9 @@ struct kv {
     int64_t data_id[DATA_MAX];
 };
 
-struct txn;
-struct request;
-#include "tests/sim/store_request.h"
-
 void store_init(struct sim *sim);
 /* The raft of all members and the leases: every 100 ms. */
 void store_tick(struct sim *sim);
-void store_send(struct sim *sim, const struct request *request);
-struct txn txn_make(enum txn_kind kind, int node);
 /* NULL when that revision is not kept any more. */
 const struct kv *store_at(const struct sim *sim, int64_t rev);
 const struct kv *store_now(const struct sim *sim);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "tests/sim/store.h"
+#include "tests/sim/store_request.h"
 
 enum { CALLS_MAX = 2048, PENDING_MAX = 64 };
 

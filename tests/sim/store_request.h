@@ -69,3 +69,7 @@ struct request {
     reply_fn *done;
     int64_t ctx;
 };
+
+void store_send(struct sim *sim, const struct request *request);
+/* Nothing compared yet. */
+struct txn txn_make(enum txn_kind kind, int node);
