@@ -74,6 +74,7 @@ struct postgres {
     struct lives lives;
 
     struct text *warned;    /* what was said of the parameters */
+    int binary_version;     /* of the programs that the guard runs; 0: not asked yet */
     bool checked;           /* the server's binary has seen these settings */
     struct refused refused; /* parameters that the server does not take */
     struct conf_role role;

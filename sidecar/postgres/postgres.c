@@ -125,6 +125,8 @@ static void begin_life(struct postgres *postgres, const struct guard_status *gua
     lives->answered = false;
     lives->told_to_stop = false;
     postgres->pending_for = 0;
+    if (!same_guard)
+        postgres->binary_version = 0; /* perhaps of another image */
     if (!running && same_guard)
         count_end(postgres, guard); /* it came and went between two words of the guard */
     /* Taken over from a former sidecar: a change of the files may not have reached it. */

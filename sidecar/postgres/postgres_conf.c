@@ -53,6 +53,12 @@ static void say_once(struct text *warned, const char *warnings)
     }
 }
 
+static int server_version(const struct postgres *postgres)
+{
+    int running = probe_state(postgres->probe)->facts.server_version;
+    return running != 0 ? running : postgres->binary_version;
+}
+
 void postgres_parameters(const struct postgres *postgres, bool primary,
                          struct parameters *ret_parameters)
 {
@@ -60,7 +66,7 @@ void postgres_parameters(const struct postgres *postgres, bool primary,
     struct text warnings = text_new(LIMIT_FILE);
     struct parameter_node node = {
         .primary = primary,
-        .server_version = probe_state(postgres->probe)->facts.server_version,
+        .server_version = server_version(postgres),
     };
     if (postgres->look.control_known)
         node.floors = (struct parameter_floors){

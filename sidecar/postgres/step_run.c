@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "sidecar/postgres/op.h"
+#include "sidecar/postgres/version.h"
 
 enum { POLL_MS = 10, RETRY_MS = 50, MAX_ENV = 200 };
 
@@ -119,6 +120,49 @@ static void after_files(struct pg_op *op, enum err_code code, const struct err *
     send_start(op);
 }
 
+static void write_files(struct pg_op *op)
+{
+    bool primary = op->step.kind == STEP_START_PRIMARY;
+    pg_write_checked(op, primary ? CONF_SIGNAL_NONE : CONF_SIGNAL_STANDBY, true, after_files);
+}
+
+/* Design part 5: "Minor releases of PostgreSQL with the SSN start-up race are refused in synchronous
+ * mode." */
+static void with_version(struct pg_op *op)
+{
+    int version = op->pg->binary_version;
+    bool synchronous = op->pg->parts.settings->synchronous_mode != SYNC_OFF;
+    if (version != 0 && synchronous && !version_waits_from_the_start(version))
+        op_fail(
+            op, ERR_REFUSED,
+            "PostgreSQL %d.%d may acknowledge commits before it obeys synchronous_standby_names:"
+            " update it to a release of May 2025 or later, or set synchronous_mode to off",
+            version / 10000, version % 10000);
+    else
+        write_files(op);
+}
+
+static void when_version(struct pg_op *op, const struct tool_result *result)
+{
+    struct err err = { .code = ERR_OK };
+    enum err_code code = tool_verdict(result, "postgres", &err);
+    if (code != ERR_OK) {
+        op_fail(op, code, "%s", err.text);
+        return;
+    }
+    op->pg->binary_version = version_parse(result->output);
+    with_version(op);
+}
+
+static void ask_version(struct pg_op *op)
+{
+    static const char *const args[] = { "--version", NULL };
+    if (op->pg->binary_version != 0)
+        with_version(op);
+    else
+        op_tool(op, "postgres", args, NULL, NULL, when_version);
+}
+
 /* What is known of the directory must be of now: a clone or a rewind has just changed it. */
 static void when_looked(struct pg_op *op)
 {
@@ -139,8 +183,7 @@ static void when_looked(struct pg_op *op)
                 op->pg->place.data);
         return;
     }
-    bool primary = op->step.kind == STEP_START_PRIMARY;
-    pg_write_checked(op, primary ? CONF_SIGNAL_NONE : CONF_SIGNAL_STANDBY, true, after_files);
+    ask_version(op);
 }
 
 static bool may_start(struct pg_op *op)

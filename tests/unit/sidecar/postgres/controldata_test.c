@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sidecar/postgres/version.h"
+
 static const char sample[] =
     "pg_control version number:            1300\n"
     "Catalog version number:               202406281\n"
@@ -102,6 +104,22 @@ START_TEST(test_nonsense)
 }
 END_TEST
 
+/* Design part 5: releases with the SSN start-up race are known. */
+START_TEST(test_versions)
+{
+    ck_assert_int_eq(version_parse("postgres (PostgreSQL) 17.12 (Debian 17.12-0+deb13u1)"), 170012);
+    ck_assert_int_eq(version_parse("postgres (PostgreSQL) 18beta2"), 180000);
+    ck_assert_int_eq(version_parse("postgres (PostgreSQL) 9.6.24"), 0);
+    ck_assert_int_eq(version_parse("psql: not found"), 0);
+    ck_assert(version_waits_from_the_start(170005));
+    ck_assert(!version_waits_from_the_start(170004));
+    ck_assert(version_waits_from_the_start(150013));
+    ck_assert(!version_waits_from_the_start(150012));
+    ck_assert(version_waits_from_the_start(180000));
+    ck_assert(!version_waits_from_the_start(120022));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("controldata");
@@ -110,6 +128,7 @@ int main(void)
     tcase_add_test(tcase, test_standby);
     tcase_add_test(tcase, test_crashed);
     tcase_add_test(tcase, test_nonsense);
+    tcase_add_test(tcase, test_versions);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
