@@ -145,8 +145,6 @@ static void cycle(void *arg)
 {
     struct membership *membership = arg;
     source_disarm(membership->timer);
-    if (etcd_child_stop_requested(membership->child))
-        membership->stopping = true;
     observe_fill(membership, &membership->view);
     end_recovery(membership);
     membership->decision = member_decide(&membership->view);

@@ -411,7 +411,8 @@ static void fill_our_word(const struct membership *membership, struct member_vie
 void observe_fill(struct membership *membership, struct member_view *view)
 {
     view->now = now_of(membership);
-    view->stopping = membership->stopping;
+    /* G2: its container stops; another one may come after it. */
+    view->stopping = membership->stopping || etcd_child_stop_requested(membership->child);
     etcd_child_fill(membership->child, &view->guard);
     for (size_t at = 0; at < view->n; at++) {
         const struct peer_watch *watch = &membership->peers[at];
