@@ -161,15 +161,16 @@ def members_urls(cluster):
 
 
 def etcd_requests(cluster):
-    """What clients have asked of all etcd members since they started: unary requests, and every message of a
-    client on a stream (those that come by the JSON gateway arrive as gRPC, too)."""
-    total = 0
+    """{method: what clients have asked of all etcd members since they started}: unary requests, and every message of
+    a client on a stream (those that come by the JSON gateway arrive as gRPC, too)."""
+    found = {}
     for url in members_urls(cluster):
         with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith("grpc_server_msg_received_total{"):
-                    total += float(line.rsplit(" ", 1)[1])
-    return total
+                    method = line.split('grpc_method="')[1].split('"')[0]
+                    found[method] = found.get(method, 0) + float(line.rsplit(" ", 1)[1])
+    return found
 
 
 def now():

@@ -40,19 +40,20 @@ def managers(cluster, patroni):
     return found
 
 
-def at_rest(cluster, patroni, count, span, each):
-    """`count` looks at the last `span` seconds; each(figures of one look), each(None) while the first span passes."""
+def at_rest(cluster, patroni, wanted, span, each):
+    """`wanted` looks at the last `span` seconds; each(figures of one look), each(None) while the first span passes."""
     pids = managers(cluster, patroni)
     step = span / 20
     looks = []
-    while len(looks) < 20 + count:
+    while len(looks) < 20 + wanted:
         looks.append((now(), {n: cpu_of(p) for n, p in pids.items()}, etcd_requests(cluster)))
         if len(looks) > 20:
             then, cpu, requests = looks[-21]
             seconds = looks[-1][0] - then
             each({"seconds": round(seconds, 2), "memory": {n: memory_of(p) for n, p in pids.items()},
                   "cpu": {n: 100 * (looks[-1][1][n] - cpu[n]) / seconds for n in pids},
-                  "requests": 60 * (looks[-1][2] - requests) / seconds})
+                  "requests": {m: round(60 * (count - requests.get(m, 0)) / seconds, 1)
+                               for m, count in looks[-1][2].items() if count > requests.get(m, 0)}})
         else:
             each(None)
         time.sleep(step)
