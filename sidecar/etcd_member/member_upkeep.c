@@ -29,10 +29,21 @@ static const struct member_listed *heir(const struct member_view *view)
     return best;
 }
 
+/* A witness whose etcd runs has its vote any moment now: leadership is not moved twice. */
+static bool witness_comes(const struct member_view *view)
+{
+    for (size_t at = 0; at < view->n; at++) {
+        const struct member_peer *peer = &view->peers[at];
+        if (peer->answered && peer->word.witness && peer->word.running && !peer->word.voter)
+            return true;
+    }
+    return false;
+}
+
 /* Part 3: a node loss must not take primary and raft leader together. */
 bool member_rule_move(const struct member_view *view, struct member_decision *decision)
 {
-    if (!view->we_lead_postgres || !view->may_move || !member_leads(view))
+    if (!view->we_lead_postgres || !view->may_move || !member_leads(view) || witness_comes(view))
         return false;
     const struct member_listed *to = heir(view);
     if (to == NULL)

@@ -63,7 +63,9 @@ START_TEST(raft_leader_leaves_the_primary)
     expect(&view, "calm", MEMBER_WAIT, 0); /* we do not lead Postgres */
     view.we_lead_postgres = true;
     expect(&view, "move", MEMBER_MOVE, 3);
-    view.peers[WITNESS].word.voter = false;
+    view.peers[WITNESS].word.voter = false; /* it is about to have its vote */
+    expect(&view, "calm", MEMBER_WAIT, 0);
+    view.peers[WITNESS].word.running = false;
     expect(&view, "move", MEMBER_MOVE, 2);
     view.peers[STANDBY].answered = false;
     expect(&view, "calm", MEMBER_WAIT, 0);
