@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <grp.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,6 +41,25 @@ bool pg_node_become_postgres(void)
     const struct passwd *user = getpwnam("postgres");
     return user != NULL && setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 &&
            setuid(user->pw_uid) == 0;
+}
+
+static bool is_free(int port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool free_now = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    close(fd);
+    return free_now;
+}
+
+int pg_node_free_port(void)
+{
+    static int next;
+    int first = 20000 + getpid() % 1000 * 10; /* several tests run at once */
+    while (next < 1000 && !is_free(first + next))
+        next++;
+    return first + next++;
 }
 
 static void start_guard(struct pg_node *node)

@@ -35,6 +35,9 @@ struct pg_node {
 /* False: no PostgreSQL here, or no user to run it as. */
 bool pg_node_become_postgres(void);
 
+/* A port of 127.0.0.1 that nobody has, below those that connections take; another one each time. */
+int pg_node_free_port(void);
+
 /* Starts its guard. To be called for all nodes before the loop is made. */
 void pg_node_init(struct pg_node *node, const char *name, int port, const char *folder,
                   const char *more_yaml);

@@ -320,8 +320,8 @@ START_TEST(test_life_of_two_nodes)
         "{\"ttl\":10,\"synchronous_mode\":true,\"postgresql\":{"
         "\"use_slots\":true,\"use_pg_rewind\":true,"
         "\"parameters\":{\"nonsense\":1,\"work_mem\":\"a lot\",\"timezone\":\"Nowhere/Land\"}}}";
-    pg_node_init(&a, "a", 54611, folder, NULL);
-    pg_node_init(&b, "b", 54612, folder, NULL);
+    pg_node_init(&a, "a", pg_node_free_port(), folder, NULL);
+    pg_node_init(&b, "b", pg_node_free_port(), folder, NULL);
     loop = loop_new();
     pg_node_open(&a, loop, settings);
     pg_node_open(&b, loop, settings);

@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "sidecar/postgres/files.h"
 
-enum { PATIENCE_MS = 15000, PORT_C = 54613, PORT_D = 54614 };
+enum { PATIENCE_MS = 15000 };
 
 static char folder[64];
 static struct pg_node c;
@@ -107,7 +107,7 @@ static void clone(void)
 /* The port is taken: each start fails, is counted, and a person is told. */
 static void fail_to_start(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(PORT_D) };
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)d.port) };
     int one = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     do_step(&d, STEP_STOP_FAST, "");
@@ -141,8 +141,8 @@ START_TEST(test_users_commands)
              "  create_replica_methods: [broken, copy]\n"
              "  broken: {command: %s/broken}\n  copy: {command: %s/copy, speed: fast}\n",
              folder, folder);
-    pg_node_init(&c, "c", PORT_C, folder, yaml_c);
-    pg_node_init(&d, "d", PORT_D, folder, yaml_d);
+    pg_node_init(&c, "c", pg_node_free_port(), folder, yaml_c);
+    pg_node_init(&d, "d", pg_node_free_port(), folder, yaml_d);
     loop = loop_new();
     pg_node_open(&c, loop, settings);
     pg_node_open(&d, loop, settings);
