@@ -368,7 +368,7 @@ int main(void)
     tcase_add_test(quick, test_steps_that_are_ours);
     suite_add_tcase(suite, quick);
     tcase_set_tags(tcase, "slow");
-    tcase_set_timeout(tcase, 60);
+    tcase_set_timeout(tcase, 110);
     tcase_add_test(tcase, test_life_of_two_nodes);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -202,7 +202,7 @@ int main(void)
     suite_add_tcase(suite, quick);
     TCase *tcase = tcase_create("real servers");
     tcase_set_tags(tcase, "slow");
-    tcase_set_timeout(tcase, 60);
+    tcase_set_timeout(tcase, 110);
     tcase_add_test(tcase, test_users_commands);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
