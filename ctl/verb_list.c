@@ -48,11 +48,13 @@ static bool anybody_has(const json_t *members, const char *key)
 static json_t *title_case(const char *role)
 {
     struct text text = text_new(LIMIT_NAME);
-    bool first = true;
+    char before = '_';
     for (; *role != '\0'; role++) {
-        char c = *role == '_' ? ' ' : first ? (char)toupper((unsigned char)*role) : *role;
-        text_add_bytes(&text, &c, 1);
-        first = *role == '_';
+        char c = *role;
+        if (before == '_')
+            c = (char)toupper((unsigned char)c);
+        text_add_bytes(&text, c == '_' ? " " : &c, 1);
+        before = *role;
     }
     json_t *json = json_string(text_str(&text));
     text_done(&text);

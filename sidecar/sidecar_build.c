@@ -222,11 +222,11 @@ struct sidecar *sidecar_free(struct sidecar *sidecar)
 {
     if (sidecar == NULL)
         return NULL;
-    source_free(sidecar->pace);
-    source_free(sidecar->urgent);
     source_free(sidecar->mending);
     sidecar_etcd_health_end(sidecar);
-    sidecar_api_free(sidecar);
+    sidecar_api_free(sidecar); /* runs the loop, which may ask for a cycle */
+    source_free(sidecar->pace);
+    source_free(sidecar->urgent);
     etcd_member_free(sidecar->etcd_member);
     runner_free(sidecar->runner);
     steps_postgres_free(sidecar->steps_postgres);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "sidecar/postgres/files.h"
@@ -110,9 +111,20 @@ static enum err_code write_conf_files(const struct conf_write *write, struct err
     return code;
 }
 
+static enum err_code remove_stale_pid(const struct place *place, struct err *err)
+{
+    char path[LIMIT_PATH];
+    path_join(path, place->data, "postmaster.pid");
+    if (unlink(path) != 0 && errno != ENOENT)
+        return err_errno(err, errno, "cannot remove %s of a postmaster that is gone", path);
+    return ERR_OK;
+}
+
 enum err_code conf_write(const struct conf_write *write, struct err *err)
 {
     const struct place *place = write->place;
+    if (write->alone && remove_stale_pid(place, err) != ERR_OK)
+        return ERR_SYSTEM;
     if (write->starting && chmod(place->data, PRIVATE_DIR) != 0)
         return err_errno(err, errno, "cannot set %s to 0700", place->data);
     enum err_code code = conf_write_pgpass(place, write->files, err);

@@ -13,6 +13,9 @@ struct conf_write {
     enum conf_signal signal; /* standby.signal: as it is, made, or removed with recovery.signal */
     bool starting; /* no postmaster runs: PGDATA is set to 0700, and what would win over us
                                 is taken out of postgresql.auto.conf */
+    bool alone; /* nobody else can run on PGDATA: the guard holds its lock (G3) and has no child. A
+                   postmaster.pid is then the leftover of a node that was killed; its number may be
+                   that of any process by now, and a start would believe it */
 };
 
 /* The password file comes first: primary_conninfo names it. */

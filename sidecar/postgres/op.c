@@ -46,6 +46,7 @@ struct op_job *op_job_new(struct pg_op *op)
     struct op_job *job = mem_struct(struct op_job);
     job->op = op;
     job->place = op->pg->place;
+    job->alone = op_guard(op)->child == GUARD_CHILD_NONE && op_guard(op)->lock_held;
     return job;
 }
 

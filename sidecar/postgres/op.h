@@ -24,6 +24,7 @@ struct op_job {
     struct conf_files files;
     enum conf_signal signal;
     bool starting;
+    bool alone;       /* the guard holds PGDATA's lock and has no child */
     bool flag;        /* of the work's own meaning */
     char *text;       /* heap; owned by the job */
     const char *word; /* static */

@@ -17,6 +17,7 @@ static enum err_code write_files(struct op_job *job, struct err *err)
         .files = &job->files,
         .signal = job->signal,
         .starting = job->starting,
+        .alone = job->starting && job->alone,
     };
     return conf_write(&write, err);
 }

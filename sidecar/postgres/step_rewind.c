@@ -98,6 +98,7 @@ static enum err_code prepare(struct op_job *job, struct err *err)
         .files = &job->files,
         .signal = CONF_SIGNAL_NONE,
         .starting = true,
+        .alone = job->alone,
     };
     enum err_code code = conf_write(&write, err);
     return code == ERR_OK ? file_replace(job->place.rewinding, word, strlen(word), 0600, err)

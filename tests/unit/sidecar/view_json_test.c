@@ -175,6 +175,8 @@ END_TEST
 /* What is not understood is not judged by half. */
 START_TEST(nonsense)
 {
+        static const char too_long[] = "{\"self\":"
+                                   "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}";
     static const char *const texts[] = {
         "[]",
         "{\"potato\":1}",
@@ -185,8 +187,7 @@ START_TEST(nonsense)
         "{\"clear_head\":1}",
         "{\"store\":{\"peers\":[1]}}",
         "{\"store\":{\"sync\":{\"standbys\":[1]}}}",
-        "{\"self\":"
-        "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+        too_long,
         "{\"store\":{\"initialize\":\"x\"}}",
         "{\"store\":{\"peers\":[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]}}",
     };
