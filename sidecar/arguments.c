@@ -6,11 +6,10 @@
 struct arguments arguments_parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "witness", no_argument, NULL, 'w' },    { "check-config", no_argument, NULL, 'c' },
-        { "print-rules", no_argument, NULL, 'r' },
-        { "print-options", no_argument, NULL, 'o' }, { "replay", required_argument, NULL, 'p' },
-        { "version", no_argument, NULL, 'V' },    { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "witness", no_argument, NULL, 'w' },      { "check-config", no_argument, NULL, 'c' },
+        { "print-rules", no_argument, NULL, 'r' },  { "print-options", no_argument, NULL, 'o' },
+        { "replay", required_argument, NULL, 'p' }, { "version", no_argument, NULL, 'V' },
+        { "help", no_argument, NULL, 'h' },         { NULL, 0, NULL, 0 },
     };
     struct arguments args = { .mode = ARG_RUN };
     int option;

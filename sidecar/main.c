@@ -8,11 +8,11 @@
 #include "base/clean.h"
 #include "base/log.h"
 #include "http/http.h"
-#include "json/json.h"
 #include "settings/settings.h"
 #include "sidecar/arguments.h"
 #include "sidecar/core/decide.h"
 #include "sidecar/sidecar.h"
+#include "json/json.h"
 
 #ifndef PGVIGIL_VERSION
 #define PGVIGIL_VERSION "0.1.0"

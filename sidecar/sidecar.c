@@ -100,8 +100,7 @@ static void note_decision(struct sidecar *sidecar)
     const struct plan *running = runner_plan(sidecar->runner);
     bool waits = running != NULL && !decide_interrupts(running->action, decision->action);
     if (waits || (same_rule && decision->action == ACT_WAIT))
-        log_debug("%s: %s -> %s", decision->rule, decision->reason,
-                  action_name(decision->action));
+        log_debug("%s: %s -> %s", decision->rule, decision->reason, action_name(decision->action));
     else
         log_info("%s: %s -> %s", decision->rule, decision->reason, action_name(decision->action));
     (void)text_copy(sidecar->last_rule, sizeof(sidecar->last_rule), decision->rule);
@@ -227,8 +226,8 @@ static void tell_etcd_member(const struct sidecar *sidecar)
     if (sidecar->etcd_member == NULL)
         return;
     bool fresh = lease_left_ms(&view->lease, view->now) > view->policy.ttl_ms / 2;
-    etcd_member_leader_is(sidecar->etcd_member,
-                          view->store.leader_exists ? view->store.leader : "", fresh);
+    etcd_member_leader_is(sidecar->etcd_member, view->store.leader_exists ? view->store.leader : "",
+                          fresh);
 }
 
 /* The next look: soon while something is going on, and in time for L2. */
@@ -312,8 +311,8 @@ void sidecar_cycle(void *arg)
 void sidecar_stop(struct sidecar *sidecar)
 {
     bool own_guard = sidecar->config->postgres_socket == NULL;
-    bool node_stops = !sidecar->options.witness &&
-                      guard_client_status(sidecar->guard)->stop_requested;
+    bool node_stops =
+        !sidecar->options.witness && guard_client_status(sidecar->guard)->stop_requested;
     if (!sidecar->options.witness && !own_guard && !node_stops) {
         log_info("stop: asked to end, the guard goes on -> this process ends, Postgres does not");
         loop_stop(sidecar->loop);

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "json/json.h"
 #include "sidecar/sidecar_internal.h"
+#include "json/json.h"
 
 enum { WITNESS_MAX = LIMIT_MEMBERS };
 
@@ -47,8 +47,9 @@ static void accept_store(void *arg, const struct api_order *order, struct api_pe
     struct sidecar *sidecar = arg;
     (void)order;
     sidecar->remembrance.accepted = true;
-    log_warn("accept: a person accepts the etcd that is there, id and revision -> this node may lead "
-             "again");
+    log_warn(
+        "accept: a person accepts the etcd that is there, id and revision -> this node may lead "
+        "again");
     api_pending_reply(pending, 200, "accepted");
     sidecar_urgent(sidecar);
 }

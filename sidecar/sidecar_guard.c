@@ -1,11 +1,11 @@
 /* The guard of Postgres: the one that is configured, or one of our own that we start detached, so that
  * a killed sidecar does not take Postgres with it (design part 3). */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <errno.h>
 #include <unistd.h>
 
 #include "base/clean.h"

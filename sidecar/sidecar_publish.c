@@ -5,8 +5,8 @@
 #include "base/clean.h"
 #include "base/log.h"
 #include "cluster/member_json.h"
-#include "json/json.h"
 #include "sidecar/sidecar_internal.h"
+#include "json/json.h"
 
 /* What clients take for Patroni's version: dotted integers, at least 4.0 (patroni-compat, trap 9). */
 #define PATRONI_VERSION "4.1.0"

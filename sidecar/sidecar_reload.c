@@ -7,13 +7,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/tags_json.h"
-#include "json/json.h"
 #include "sidecar/sidecar_internal.h"
+#include "json/json.h"
 
 /* What is built into the parts at their start cannot change under them. */
 static bool needs_restart(const struct config *former, const struct config *config)
 {
-    return json_equal(option_get(former->tree, "pgvigil"), option_get(config->tree, "pgvigil")) == 0 ||
+    return json_equal(option_get(former->tree, "pgvigil"), option_get(config->tree, "pgvigil")) ==
+               0 ||
            json_equal(option_get(former->tree, "etcd3"), option_get(config->tree, "etcd3")) == 0;
 }
 

@@ -18,9 +18,9 @@ typedef void step_done_fn(void *arg, enum err_code code, const struct err *err);
 
 struct step_call {
     const struct step *step;
-    const struct view *view;     /* as of the start of the step; borrowed during the call only */
-    struct plan_memory *memory;  /* lives as long as the plan */
-    struct mono deadline;        /* the operation must have ended by then; MONO_NEVER: none */
+    const struct view *view;    /* as of the start of the step; borrowed during the call only */
+    struct plan_memory *memory; /* lives as long as the plan */
+    struct mono deadline;       /* the operation must have ended by then; MONO_NEVER: none */
     step_done_fn *done;
     void *arg;
 };

@@ -43,7 +43,7 @@ struct http_result {
                                  ERR_LIMIT: body or line too long. ERR_PROTOCOL, ERR_INVALID (url) */
     const char *error;  /* why, for a person; "" when ERR_OK */
     int status;         /* 200 …; 0 when none came */
-    const char *body;   /* 0-terminated; borrowed during the callback, even if that frees the call */
+    const char *body; /* 0-terminated; borrowed during the callback, even if that frees the call */
     size_t body_len;
     const char *content_type; /* "" when none was given */
 };

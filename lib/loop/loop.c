@@ -83,7 +83,7 @@ struct source {
 };
 
 #define RING_ENTRY(link, member)                                                                   \
-    ((struct source *)(void *)((char *)(link)-offsetof(struct source, member)))
+    ((struct source *)(void *)((char *)(link) - offsetof(struct source, member)))
 
 static void ring_init(struct ring *ring)
 {

@@ -78,12 +78,13 @@ static void begin_step(struct runner *runner, const struct view *view)
 {
     const struct step *step = &runner->plan.steps[runner->at];
     runner->step_began = view->now;
-    runner->deadline =
-        step->deadline_ms > 0 ? mono_add(view->now, step->deadline_ms) : MONO_NEVER;
+    runner->deadline = step->deadline_ms > 0 ? mono_add(view->now, step->deadline_ms) : MONO_NEVER;
     source_disarm(runner->alarm);
     if (step->deadline_ms > 0)
         source_arm_at(runner->alarm, runner->deadline);
-    const struct step_call call = { step, view, &runner->memory, runner->deadline, op_done, runner };
+    const struct step_call call = {
+        step, view, &runner->memory, runner->deadline, op_done, runner
+    };
     runner->state = STEP_OPERATING;
     if (steps_store_has(step->kind))
         runner->op = steps_store_start(runner->spec.store, &call);

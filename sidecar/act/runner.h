@@ -7,16 +7,16 @@
 #include "base/err.h"
 #include "base/instant.h"
 #include "loop/loop.h"
-#include "sidecar/step.h"
 #include "sidecar/core/plan.h"
+#include "sidecar/step.h"
 
 struct runner;
 
 struct runner_end {
     enum action action;
-    bool completed;        /* every step succeeded or was optional */
-    bool dropped;          /* cancelled in favour of something else */
-    enum step_kind step;   /* where it ended, when not completed */
+    bool completed;      /* every step succeeded or was optional */
+    bool dropped;        /* cancelled in favour of something else */
+    enum step_kind step; /* where it ended, when not completed */
     enum err_code code;
     char why[ERR_TEXT_MAX];
 };

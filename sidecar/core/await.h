@@ -13,7 +13,7 @@ enum await {
 
 /* What a running plan carries from step to step. */
 struct plan_memory {
-    lsn_t flush;    /* READ_FLUSH: a primary flush position after commits were seen to wait (S2) */
+    lsn_t flush; /* READ_FLUSH: a primary flush position after commits were seen to wait (S2) */
     int64_t sync_mod_revision;   /* of our last WRITE_SYNC in this plan, 0 none */
     int64_t config_mod_revision; /* compared by TAKE_KEY: as the plan began (L8) */
 };

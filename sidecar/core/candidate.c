@@ -53,7 +53,8 @@ bool candidate_fit(const struct view *view, char ret_why[LIMIT_REASON])
         return not_fit(ret_why, "etcd is not the one that this volume knows, or was set back: a "
                                 "person must accept it (pgvigilctl accept)");
     if (outside_sync(view) && !loss_accepted(view))
-        return not_fit(ret_why, "/sync does not name this member: it may lack acknowledged commits");
+        return not_fit(ret_why,
+                       "/sync does not name this member: it may lack acknowledged commits");
     if (!view_has_confirmed(view) && !loss_accepted(view))
         return not_fit(ret_why, "this member lacks WAL that the cluster has confirmed");
     return true;
@@ -175,8 +176,9 @@ bool candidate_decide(const struct view *view, struct decision *decision)
         return true;
     decision->accepts_loss = named && (outside_sync(view) || !view_has_confirmed(view));
     if (decision->accepts_loss)
-        return say(decision, ACT_TAKE, "nobody leads and a person asked for this member, ACCEPTING "
-                                       "THE LOSS of what it lacks");
+        return say(decision, ACT_TAKE,
+                   "nobody leads and a person asked for this member, ACCEPTING "
+                   "THE LOSS of what it lacks");
     return say(decision, ACT_TAKE, "nobody leads and %s",
                named ? "this member was asked for" : "no better candidate is known");
 }

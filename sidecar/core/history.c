@@ -55,15 +55,15 @@ static bool stay_out(const struct view *view, struct decision *decision, const c
                view->store.leader, why);
 }
 
-bool history_mend(const struct view *view, struct decision *decision,
-                  enum history_verdict verdict)
+bool history_mend(const struct view *view, struct decision *decision, enum history_verdict verdict)
 {
     const char *fact = verdict == HISTORY_DIVERGED ? "has diverged from" : "may have diverged from";
     const struct peer *leader = view_peer(view, view->store.leader);
     /* S6: keys of yesterday may name a leader that lacks what only we have. */
     if (!view->store.same_cluster && !view->accept_restored)
-        return say(decision, ACT_WAIT, "our WAL %s that of %s, but etcd is not the one that this "
-                                       "volume knows: a person must accept it",
+        return say(decision, ACT_WAIT,
+                   "our WAL %s that of %s, but etcd is not the one that this "
+                   "volume knows: a person must accept it",
                    fact, view->store.leader);
     text_into(decision->peer, view->store.leader);
     if (leader == NULL || leader->member.role != MEMBER_ROLE_PRIMARY ||
@@ -78,8 +78,9 @@ bool history_mend(const struct view *view, struct decision *decision,
     if (view->memory.rewind_failed && view->policy.clone_on_rewind_failure)
         return say(decision, ACT_RECLONE, "pg_rewind failed and the configuration allows a clone");
     if (!view->policy.use_rewind && view->policy.clone_on_divergence)
-        return say(decision, ACT_RECLONE, "our WAL %s that of %s and the configuration allows a "
-                                          "clone",
+        return say(decision, ACT_RECLONE,
+                   "our WAL %s that of %s and the configuration allows a "
+                   "clone",
                    fact, view->store.leader);
     return stay_out(view, decision,
                     view->memory.rewind_failed ? "pg_rewind failed" : "use_pg_rewind is off");

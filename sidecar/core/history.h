@@ -15,8 +15,7 @@ enum history_verdict history_against_leader(const struct view *view);
 
 /* What is to be done about a verdict that is not HISTORY_SAME: rewind, clone again, or stay out in
  * words. Always true. */
-bool history_mend(const struct view *view, struct decision *decision,
-                  enum history_verdict verdict);
+bool history_mend(const struct view *view, struct decision *decision, enum history_verdict verdict);
 
 /* Copies a name into a decision's field. */
 void text_into(char to[LIMIT_NAME], const char *from);

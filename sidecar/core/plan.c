@@ -19,15 +19,15 @@ const char *step_name(enum step_kind kind)
 enum {
     QUICK_MS = 3000,
     ROLES_MS = 30000,
-    STOP_MS = 20000,  /* fast stop with a shutdown checkpoint; then the tree is killed */
+    STOP_MS = 20000, /* fast stop with a shutdown checkpoint; then the tree is killed */
     KILL_MS = 60000,
     RECEIVED_MS = 1000,
     OUT_MS = 2000,
-    SYNC_MS = 3000,   /* commits wait while the set grows */
+    SYNC_MS = 3000, /* commits wait while the set grows */
     PROBE_MS = 2000,
     CHECKPOINT_MS = 300000,
     INITDB_MS = 300000,
-    UNBOUNDED = 0,    /* base backup, rewind: as long as the data takes */
+    UNBOUNDED = 0, /* base backup, rewind: as long as the data takes */
 };
 
 static struct step *add(struct plan *plan, enum step_kind kind, int64_t deadline_ms)
@@ -151,7 +151,8 @@ static void plan_start_primary(struct plan *plan, const struct view *view)
     add_start_primary(plan, view, &standbys);
 }
 
-static void plan_handover(struct plan *plan, const struct view *view, const struct decision *decision)
+static void plan_handover(struct plan *plan, const struct view *view,
+                          const struct decision *decision)
 {
     if (view->pg.state == PG_UP)
         add_optional(plan, STEP_CHECKPOINT, CHECKPOINT_MS);
@@ -189,7 +190,8 @@ static void plan_clone(struct plan *plan, const struct decision *decision)
     add_named(plan, STEP_START_STANDBY, QUICK_MS, decision->peer);
 }
 
-static void plan_reclone(struct plan *plan, const struct view *view, const struct decision *decision)
+static void plan_reclone(struct plan *plan, const struct view *view,
+                         const struct decision *decision)
 {
     add_leave_sync(plan, view, true);
     if (view->guard.tree_alive)
@@ -209,7 +211,8 @@ static void plan_rewind(struct plan *plan, const struct view *view, const struct
     add_named(plan, STEP_START_STANDBY, QUICK_MS, decision->peer);
 }
 
-static void plan_restart(struct plan *plan, const struct view *view, const struct decision *decision)
+static void plan_restart(struct plan *plan, const struct view *view,
+                         const struct decision *decision)
 {
     if (view_is_primary(view)) {
         add_optional(plan, STEP_CHECKPOINT, CHECKPOINT_MS);
@@ -283,9 +286,12 @@ static void plan_settle(struct plan *plan, const struct view *view)
 static void plan_one_step(struct plan *plan, const struct decision *decision)
 {
     static const enum step_kind steps[ACT_MAX] = {
-        [ACT_FENCE] = STEP_KILL_TREE,         [ACT_ADOPT] = STEP_ADOPT_KEY,
-        [ACT_START_STANDBY] = STEP_START_STANDBY, [ACT_STOPPED] = STEP_HANDED_OVER,
-        [ACT_FOLLOW] = STEP_FOLLOW,           [ACT_CLEAR_FAILOVER] = STEP_CLEAR_FAILOVER,
+        [ACT_FENCE] = STEP_KILL_TREE,
+        [ACT_ADOPT] = STEP_ADOPT_KEY,
+        [ACT_START_STANDBY] = STEP_START_STANDBY,
+        [ACT_STOPPED] = STEP_HANDED_OVER,
+        [ACT_FOLLOW] = STEP_FOLLOW,
+        [ACT_CLEAR_FAILOVER] = STEP_CLEAR_FAILOVER,
     };
     int64_t deadline_ms = decision->action == ACT_FENCE ? KILL_MS : QUICK_MS;
     add_named(plan, steps[decision->action], deadline_ms, decision->peer);

@@ -62,8 +62,9 @@ bool rule_data_broken(const struct view *view, struct decision *decision)
 {
     if (!down_without_key(view) || view->pg.dir != DATA_DIR_BROKEN)
         return false;
-    return say(decision, ACT_WAIT, "the data directory is not usable: staying out; nothing is "
-                                   "deleted; see the log for what was found");
+    return say(decision, ACT_WAIT,
+               "the data directory is not usable: staying out; nothing is "
+               "deleted; see the log for what was found");
 }
 
 static bool empty(const struct view *view)
@@ -105,8 +106,9 @@ static bool wait_for_sync_to_drop_us(const struct view *view, struct decision *d
 {
     if (!sync_names(&view->store.sync, view->self))
         return false;
-    return say(decision, ACT_WAIT, "/sync still names this member; it must be dropped there before "
-                                   "its data may be replaced");
+    return say(decision, ACT_WAIT,
+               "/sync still names this member; it must be dropped there before "
+               "its data may be replaced");
 }
 
 bool rule_clone(const struct view *view, struct decision *decision)
@@ -117,8 +119,7 @@ bool rule_clone(const struct view *view, struct decision *decision)
     if (wait_for_sync_to_drop_us(view, decision))
         return true;
     text_into(decision->peer, view->store.leader);
-    return say(decision, ACT_CLONE, "the data directory is empty and %s leads",
-               view->store.leader);
+    return say(decision, ACT_CLONE, "the data directory is empty and %s leads", view->store.leader);
 }
 
 bool rule_empty_waits(const struct view *view, struct decision *decision)
@@ -126,11 +127,13 @@ bool rule_empty_waits(const struct view *view, struct decision *decision)
     if (!empty(view))
         return false;
     if (view->store.leader_exists)
-        return say(decision, ACT_WAIT, "the data directory is empty; waiting until %s accepts "
-                                       "connections",
+        return say(decision, ACT_WAIT,
+                   "the data directory is empty; waiting until %s accepts "
+                   "connections",
                    view->store.leader);
-    return say(decision, ACT_WAIT, "the data directory is empty and nobody leads: waiting for a "
-                                   "member that has the cluster's data");
+    return say(decision, ACT_WAIT,
+               "the data directory is empty and nobody leads: waiting for a "
+               "member that has the cluster's data");
 }
 
 /* A person's order; the data goes only after /sync has let go of this member. */
@@ -164,11 +167,13 @@ bool rule_start_standby(const struct view *view, struct decision *decision)
     if (!down_without_key(view) || view->pg.dir != DATA_DIR_VALID)
         return false;
     if (view->pg.rewinding)
-        return say(decision, ACT_WAIT, "pg_rewind was interrupted here: waiting for a leader to go on");
+        return say(decision, ACT_WAIT,
+                   "pg_rewind was interrupted here: waiting for a leader to go on");
     if (view->pg.start_failures >= START_FAILURES_MAX &&
         mono_diff(view->now, view->pg.state_since) < view->policy.ttl_ms)
-        return say(decision, ACT_WAIT, "Postgres did not start, %u times in a row: waiting before "
-                                       "the next try; its log says why",
+        return say(decision, ACT_WAIT,
+                   "Postgres did not start, %u times in a row: waiting before "
+                   "the next try; its log says why",
                    view->pg.start_failures);
     text_into(decision->peer, view_other_leads(view) ? view->store.leader : "");
     return say(decision, ACT_START_STANDBY, "Postgres is down; %s%s",

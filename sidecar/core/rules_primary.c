@@ -97,8 +97,9 @@ bool rule_sync_shrink(const struct view *view, struct decision *decision)
     const struct sync_state *sync = &view->store.sync;
     if (!sync->exists || strcmp(sync->leader, view->self) != 0)
         return say(decision, ACT_SYNC_SHRINK, "/sync does not name this leader");
-    bool covered = view->pg.ssn == SSN_NOBODY ||
-                   (view->pg.ssn == SSN_NAMES && names_covers(&view->pg.ssn_names, &sync->standbys));
+    bool covered =
+        view->pg.ssn == SSN_NOBODY ||
+        (view->pg.ssn == SSN_NAMES && names_covers(&view->pg.ssn_names, &sync->standbys));
     if (sync->standbys.n > 0 && !covered)
         return say(decision, ACT_SYNC_SHRINK, "synchronous_standby_names does not cover /sync");
     char why[LIMIT_REASON];

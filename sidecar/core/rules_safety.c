@@ -35,8 +35,9 @@ bool rule_adopt(const struct view *view, struct decision *decision)
     if (!view->store.loaded) {
         if (!view_is_primary(view))
             return false;
-        return say(decision, ACT_WAIT, "a primary of the former process runs under the guard's "
-                                       "deadline; the store is not read yet");
+        return say(decision, ACT_WAIT,
+                   "a primary of the former process runs under the guard's "
+                   "deadline; the store is not read yet");
     }
     if (!cookie_is_key(view))
         return false;

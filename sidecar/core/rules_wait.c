@@ -32,8 +32,9 @@ bool rule_store_away(const struct view *view, struct decision *decision)
     if (view->store.reachable)
         return false;
     if (view_is_primary(view))
-        return say(decision, ACT_WAIT, "etcd does not answer; primary until the lease ends, %d ms "
-                                       "left",
+        return say(decision, ACT_WAIT,
+                   "etcd does not answer; primary until the lease ends, %d ms "
+                   "left",
                    (int)lease_left_ms(&view->lease, view->now));
     return say(decision, ACT_WAIT, "etcd does not answer (no quorum?): nothing is decided");
 }
@@ -59,8 +60,7 @@ bool rule_foreign_system(const struct view *view, struct decision *decision)
     return say(decision, ACT_WAIT,
                "the data directory belongs to another cluster (system identifier %llu, the "
                "cluster's is %llu): staying out; reinit this member to replace its data",
-               (unsigned long long)view->pg.system_id,
-               (unsigned long long)view->store.initialize);
+               (unsigned long long)view->pg.system_id, (unsigned long long)view->store.initialize);
 }
 
 /* G1: nothing is decided about a tree that is on its way out until the guard says that it is gone. */
@@ -70,7 +70,8 @@ bool rule_stopping(const struct view *view, struct decision *decision)
         return false;
     int64_t for_ms = mono_diff(view->now, view->pg.state_since);
     if (for_ms > STOPPING_MAX_MS)
-        return say(decision, ACT_FENCE, "Postgres has been stopping for %d s: a backend does not end",
+        return say(decision, ACT_FENCE,
+                   "Postgres has been stopping for %d s: a backend does not end",
                    (int)(for_ms / 1000));
     return say(decision, ACT_WAIT, "Postgres is stopping");
 }
@@ -101,13 +102,15 @@ static bool lead(const struct view *view, struct decision *decision)
 {
     char why[LIMIT_REASON];
     if (view->pg.ssn == SSN_NOBODY)
-        return say(decision, ACT_WAIT, "leading; no commit is acknowledged until a standby is "
-                                       "synchronous (synchronous_mode_strict)");
+        return say(decision, ACT_WAIT,
+                   "leading; no commit is acknowledged until a standby is "
+                   "synchronous (synchronous_mode_strict)");
     if (view->pg.ssn != SSN_NAMES)
         return say(decision, ACT_WAIT, "leading; commits are acknowledged with one copy");
     if (sync_keep(view, why).n < view->store.sync.standbys.n)
-        return say(decision, ACT_WAIT, "leading; no commit is acknowledged "
-                                       "(synchronous_mode_strict): %s",
+        return say(decision, ACT_WAIT,
+                   "leading; no commit is acknowledged "
+                   "(synchronous_mode_strict): %s",
                    why);
     return say(decision, ACT_WAIT, "leading");
 }

@@ -6,8 +6,7 @@
 /* S5: judged by the primary itself: there are waiters and no flush progress for ttl. */
 static bool silent(const struct view *view)
 {
-    return view->pg.waiters > 0 &&
-           mono_diff(view->now, view->pg.progress_at) > view->policy.ttl_ms;
+    return view->pg.waiters > 0 && mono_diff(view->now, view->pg.progress_at) > view->policy.ttl_ms;
 }
 
 static bool stopped_in_order(const struct peer *peer)

@@ -6,8 +6,8 @@
 #include "sidecar/core/view.h"
 
 enum {
-    SYNC_RETURN_MS = 500,      /* S5: a closed walsender may return within this */
-    SYNC_GROW_RETRY_MS = 2000, /* after a growth that failed */
+    SYNC_RETURN_MS = 500,           /* S5: a closed walsender may return within this */
+    SYNC_GROW_RETRY_MS = 2000,      /* after a growth that failed */
     SYNC_CATCH_UP_BYTES = 16 << 20, /* a member further behind would stall commits while it joins */
 };
 

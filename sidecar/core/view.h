@@ -14,13 +14,14 @@
 
 struct guard_view {
     bool connected;
-    bool dead;       /* the guard itself is known to be gone: its tree is ours to kill (part 3) */
-    bool tree_alive; /* something of the child's tree runs or may run (G1: false only on its word) */
+    bool dead; /* the guard itself is known to be gone: its tree is ours to kill (part 3) */
+    bool
+        tree_alive; /* something of the child's tree runs or may run (G1: false only on its word) */
     bool has_deadline;
     struct mono deadline;
     int64_t lease_id; /* cookie (L7); 0: none */
     int64_t create_revision;
-    bool stop_requested; /* G2, or SIGTERM with guards of our own */
+    bool stop_requested;  /* G2, or SIGTERM with guards of our own */
     bool deadline_passed; /* the last child was killed by it */
 };
 
@@ -28,15 +29,15 @@ struct guard_view {
 struct policy {
     int64_t ttl_ms;
     bool cpu_limited;
-    bool sync_on;     /* synchronous_mode: on */
+    bool sync_on; /* synchronous_mode: on */
     bool sync_strict;
-    int sync_count;   /* synchronous_node_count */
+    int sync_count; /* synchronous_node_count */
     int64_t max_lag_on_failover;
     int64_t max_lag_on_syncnode; /* <= 0: off */
     bool pause;
     bool failsafe;
     bool use_rewind;
-    bool clone_on_divergence;      /* remove_data_directory_on_diverged_timelines */
+    bool clone_on_divergence; /* remove_data_directory_on_diverged_timelines */
     bool clone_on_rewind_failure;
     int64_t primary_start_timeout_ms;
     bool may_bootstrap; /* the configuration has a bootstrap section, or default initdb */
@@ -51,12 +52,13 @@ struct orders {
 
 /* What this process remembers between cycles: facts about its own acts, no opinions. */
 struct memory {
-    bool rewind_failed;   /* since the leader changed */
-    bool rewind_checked;  /* pg_rewind said that nothing was needed, or succeeded, for this leader */
-    bool was_promoted;    /* our own promotion under the present key is under way or done */
-    bool handed_over;     /* the guard was told that the requested stop may go on */
+    bool rewind_failed;  /* since the leader changed */
+    bool rewind_checked; /* pg_rewind said that nothing was needed, or succeeded, for this leader */
+    bool was_promoted;   /* our own promotion under the present key is under way or done */
+    bool handed_over;    /* the guard was told that the requested stop may go on */
     struct mono grow_failed_at; /* the last growth of the set that did not succeed */
-    struct mono abstain_until;  /* no race before: own failed promotion, or leaving it to a candidate */
+    struct mono
+        abstain_until; /* no race before: own failed promotion, or leaving it to a candidate */
 };
 
 struct view {
@@ -75,11 +77,11 @@ struct view {
 };
 
 /* Facts that several rules ask for. */
-bool view_holds_lease(const struct view *view);     /* the key is ours and the lease holds now */
-bool view_is_primary(const struct view *view);      /* the running Postgres may accept writes */
-bool view_self_leads(const struct view *view);      /* the store says that we are the leader, and the
+bool view_holds_lease(const struct view *view); /* the key is ours and the lease holds now */
+bool view_is_primary(const struct view *view);  /* the running Postgres may accept writes */
+bool view_self_leads(const struct view *view);  /* the store says that we are the leader, and the
                                                        key is this very process's */
-bool view_other_leads(const struct view *view);     /* somebody else does */
+bool view_other_leads(const struct view *view); /* somebody else does */
 const struct peer *view_peer(const struct view *view, const char *name); /* NULL when unknown */
 const struct walsender *view_walsender(const struct view *view, const char *name);
 /* S7: our history contains the confirmed position and we have got that far. */

@@ -13,15 +13,16 @@
 
 /* A member as others see it. */
 struct peer {
-    struct member member;   /* from its key */
-    bool has_key;           /* its key exists: its lease lives */
+    struct member member;     /* from its key */
+    bool has_key;             /* its key exists: its lease lives */
     int64_t data_id_revision; /* mod_revision of pgvigil/data/<name> (S2); 0: none */
-    struct mono walsender_gone; /* as primary: since when no walsender of it is seen; MONO_NEVER: is seen */
+    struct mono
+        walsender_gone; /* as primary: since when no walsender of it is seen; MONO_NEVER: is seen */
 
     bool asked;    /* its REST API was asked for this race */
     bool answered; /* and answered: the rest is fresh */
     bool in_recovery;
-    lsn_t position; /* max(received, replayed), or the primary's location */
+    lsn_t position;           /* max(received, replayed), or the primary's location */
     struct timeline timeline; /* its number; entries only where we know them */
 };
 
@@ -32,15 +33,15 @@ struct failover_request {
     char candidate[LIMIT_NAME]; /* "" when not named */
     bool due;                   /* not scheduled, or its time has come */
     int64_t mod_revision;
-    int64_t age_ms;             /* since we saw it first */
-    bool after_leader_loss;     /* written after the leader key vanished (design part 4) */
+    int64_t age_ms;         /* since we saw it first */
+    bool after_leader_loss; /* written after the leader key vanished (design part 4) */
 };
 
 struct store_view {
-    bool reachable;   /* a linearizable answer came within ttl/2 */
-    bool loaded;      /* the keys below were read at least once */
+    bool reachable;    /* a linearizable answer came within ttl/2 */
+    bool loaded;       /* the keys below were read at least once */
     bool same_cluster; /* S6: etcd's id and the revision of /sync agree with our volume's memory */
-    int64_t age_ms;   /* since the last word of the watch or a read */
+    int64_t age_ms;    /* since the last word of the watch or a read */
 
     bool leader_exists;
     char leader[LIMIT_NAME];
@@ -55,7 +56,7 @@ struct store_view {
     bool initialize_exists;
     int64_t initialize_create_revision;
     int64_t initialize_lease; /* 0: none */
-    uint64_t initialize; /* system id; 0 while a bootstrap runs */
+    uint64_t initialize;      /* system id; 0 while a bootstrap runs */
 
     bool config_exists;
     int64_t config_mod_revision;

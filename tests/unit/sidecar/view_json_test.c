@@ -175,8 +175,9 @@ END_TEST
 /* What is not understood is not judged by half. */
 START_TEST(nonsense)
 {
-        static const char too_long[] = "{\"self\":"
-                                   "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}";
+    static const char too_long[] =
+        "{\"self\":"
+        "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}";
     static const char *const texts[] = {
         "[]",
         "{\"potato\":1}",
