@@ -1,5 +1,4 @@
 /* list: the members as `patronictl list` prints them. */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -44,15 +43,18 @@ static bool anybody_has(const json_t *members, const char *key)
     return false;
 }
 
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
 /* "sync_standby" to "Sync Standby" */
 static json_t *title_case(const char *role)
 {
     struct text text = text_new(LIMIT_NAME);
     char before = '_';
     for (; *role != '\0'; role++) {
-        char c = *role;
-        if (before == '_')
-            c = (char)toupper((unsigned char)c);
+        char c = before == '_' ? upper(*role) : *role;
         text_add_bytes(&text, c == '_' ? " " : &c, 1);
         before = *role;
     }
