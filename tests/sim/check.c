@@ -90,7 +90,7 @@ bool check_acked(struct sim *sim, int node, lsn_t lsn)
 {
     node_set members = named(store_now(sim));
     /* A person gave up what this node has while it stood still. */
-    if (sim->forgiven_mod != 0 && excused(sim, node))
+    if (sim->loss_forgiven && excused(sim, node))
         return false;
     if (!counts(sim) || sim->restored) /* the /sync of long ago speaks of nobody now */
         return true;
@@ -181,6 +181,7 @@ void check_forgive(struct sim *sim, int node)
 {
     const struct pg *pg = &sim->pg[node];
     sim->forgiven_mod = store_now(sim)->confirmed.mod;
+    sim->loss_forgiven = true;
     sim->counters.forgiven++;
     for (int b = 0; b < sim->n_branches; b++) {
         struct branch *branch = &sim->branch[b];

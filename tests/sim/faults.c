@@ -169,7 +169,7 @@ enum { PARTITIONED = 1 }; /* in the table */
 const struct fault_kind fault_kinds[] = {
     { "sidecar crashes between two steps", 0, 0, 0, NULL, NULL },
     { "node partitioned from everything", 8, 500, 40000, isolated, joined },
-    { "node's network flapping", 4, 3000, 40000, flapping, steady },
+    { "node's network flapping", 6, 3000, 40000, flapping, steady },
     { "node's packets lost one way", 5, 500, 30000, one_way, joined },
     { "node partitioned from etcd only", 5, 500, 30000, etcd_away, etcd_there },
     { "node partitioned from other Postgres only", 6, 300, 30000, streams_cut, streams_carried },
@@ -186,6 +186,7 @@ const struct fault_kind fault_kinds[] = {
     { "node dead and back", 7, 1000, 40000, fault_node_killed, fault_node_back },
     { "witness dead and back with an empty disk", 3, 1000, 30000, fault_witness_killed,
       fault_witness_back },
+    { "raft leadership moved to the primary", 5, 0, 0, fault_raft_moved, NULL },
     { "etcd member killed", 4, 500, 20000, fault_etcd_killed, fault_etcd_back },
     { "etcd stopped everywhere", 2, 1000, 60000, fault_etcd_stopped, fault_etcd_goes_on },
     { "guard not scheduled", 3, 20, 80, fault_guard_starved, fault_guard_runs },

@@ -31,7 +31,7 @@ int fault_kinds_n(void);
 /* faults_host.c */
 fault_begin_fn fault_node_killed, fault_node_frozen, fault_sidecar_killed, fault_sidecar_stopped;
 fault_begin_fn fault_witness_killed, fault_etcd_killed, fault_etcd_stopped, fault_planned_stop;
-fault_begin_fn fault_guard_starved, fault_guard_killed, fault_sidecar_away;
+fault_begin_fn fault_raft_moved, fault_guard_starved, fault_guard_killed, fault_sidecar_away;
 fault_end_fn fault_guard_runs, fault_node_back, fault_node_thawed, fault_sidecar_back,
     fault_sidecar_goes_on;
 fault_end_fn fault_witness_back, fault_etcd_back, fault_etcd_goes_on;

@@ -223,30 +223,54 @@ bool fault_failover(struct sim *sim, struct fault *fault)
     return true;
 }
 
-/* Everybody whom /sync names is lost; a person chooses another. a: who was lost. */
+static void cut_standby(struct sim *sim, int node, int by)
+{
+    for (int i = 0; i < sim->n; i++) {
+        if (i == node)
+            continue;
+        sim->repl_cut[i][node] = (uint8_t)(sim->repl_cut[i][node] + by);
+        sim->repl_cut[node][i] = (uint8_t)(sim->repl_cut[node][i] + by);
+    }
+}
+
+/* arg: the one that is left. */
+static void on_sync_lost(struct sim *sim, const struct event *event)
+{
+    const struct kv *kv = store_now(sim);
+    int left = (int)event->arg[0];
+    bool over = sim->healed_us != 0 || sim->repl_cut[left][left == 0] == 0;
+    if (over || !kv->sync.exists || kv->sync.leader == left || (kv->sync.standbys >> left & 1))
+        return;
+    for (int i = 0; i < sim->n; i++)
+        if (i == kv->sync.leader || (kv->sync.standbys >> i & 1))
+            host_down(sim, i);
+    person_waits(sim, left);
+}
+
+/* One standby is behind; then everybody whom /sync names is lost, and a person chooses that one. */
 bool fault_sync_lost(struct sim *sim, struct fault *fault)
 {
     const struct kv *kv = store_now(sim);
-    node_set all = (node_set)((1u << sim->n) - 1);
-    node_set lost = kv->sync.exists ? kv->sync.standbys | (node_set)(1u << kv->sync.leader) : all;
-    int other = 0;
-    while (other < sim->n && ((lost >> other & 1) || sim->pg[other].state != PG_UP))
-        other++;
-    if (other >= sim->n || !kv->leader.exists || !kv->config.exists)
+    if (!kv->leader.exists || !kv->config.exists || !kv->sync.exists)
         return false;
-    for (int i = 0; i < sim->n; i++)
-        if (lost >> i & 1)
-            host_down(sim, i);
-    fault->a = lost;
-    person_waits(sim, other);
+    int left = 0;
+    while (left < sim->n && (left == kv->sync.leader || (kv->sync.standbys >> left & 1) ||
+                             sim->pg[left].state != PG_UP))
+        left++;
+    if (left == sim->n)
+        return false;
+    fault->a = left;
+    cut_standby(sim, left, 1);
+    struct event event = { .fn = on_sync_lost, .host = HOST_NONE, .arg = { left } };
+    sim_at(sim, MS(sim->ttl_ms / 2) + SECONDS(1), &event);
     return true;
 }
 
 void fault_sync_back(struct sim *sim, const struct fault *fault)
 {
+    cut_standby(sim, (int)fault->a, -1);
     for (int i = 0; i < sim->n; i++)
-        if (fault->a >> i & 1)
-            host_up(sim, i);
+        host_up(sim, i);
 }
 
 bool fault_key_deleted(struct sim *sim, struct fault *fault)

@@ -164,6 +164,14 @@ void fault_witness_back(struct sim *sim, const struct fault *fault)
     host_up(sim, WITNESS);
 }
 
+/* To the primary's own node, where it is lost together with it. */
+bool fault_raft_moved(struct sim *sim, struct fault *fault)
+{
+    const struct kv *kv = store_now(sim);
+    int to = kv->leader.exists ? kv->leader.owner : fault->target;
+    return to < ETCD_MEMBERS - 1 && store_move_leader(sim, to);
+}
+
 bool fault_etcd_killed(struct sim *sim, struct fault *fault)
 {
     int m = (int)rng_range(&sim->rng, 0, ETCD_MEMBERS - 1);
@@ -246,6 +254,29 @@ bool fault_store_restored(struct sim *sim, struct fault *fault)
     return true;
 }
 
+/* Where /sync of yesterday names nobody who can lead, the person chooses who has most. */
+static void on_chosen(struct sim *sim, const struct event *event)
+{
+    const struct kv *kv = store_now(sim);
+    int best = NODE_NONE;
+    for (int i = 0; i < sim->n; i++)
+        if (sim->pg[i].state == PG_UP &&
+            (best == NODE_NONE || sim->pg[i].flush > sim->pg[best].flush))
+            best = i;
+    if (kv->leader.exists)
+        return;
+    sim_at(sim, MS(sim->ttl_ms) + SECONDS(2), event);
+    int member = store_raft_leader(sim);
+    if (best == NODE_NONE || member == NODE_NONE)
+        return;
+    struct request request = { .kind = REQ_TXN,
+                               .node = NODE_NONE,
+                               .member = member,
+                               .txn = txn_make(TXN_FAILOVER, NODE_NONE) };
+    request.txn.candidate = best;
+    store_send(sim, &request);
+}
+
 /* A person accepts the store, and what it does not know of. */
 static void on_accepted(struct sim *sim, const struct event *event)
 {
@@ -257,6 +288,8 @@ static void on_accepted(struct sim *sim, const struct event *event)
         sim->node[i].accept_restored = true;
         node_wake(sim, i);
     }
+    struct event chosen = { .fn = on_chosen, .host = HOST_NONE };
+    sim_at(sim, SECONDS(6), &chosen);
 }
 
 void fault_store_accepted(struct sim *sim, const struct fault *fault)

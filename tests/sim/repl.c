@@ -182,7 +182,7 @@ static bool accepts(struct sim *sim, int primary, int standby)
         return true;
     /* Where a loss is accepted (asynchronous mode, a person's failover) two promotions from one position
      * give equal histories, and PostgreSQL cannot tell. Known; let it be found out here. */
-    if (sim->sync_on && !sim->tainted && sim->forgiven_mod == 0)
+    if (sim->sync_on && !sim->tainted && !sim->loss_forgiven)
         check_broken(sim, "data", "%s streams from %s with the same history and other WAL",
                      node_name(standby), node_name(primary));
     return false;

@@ -172,6 +172,7 @@ static void reset(struct sim *sim)
     sim->healed_us = 0;
     sim->last_leader = NODE_NONE;
     sim->forgiven_mod = 0;
+    sim->loss_forgiven = false;
     sim->broken = NULL;
     sim->n_trace = 0;
     queue_init(&sim->queue);

@@ -79,6 +79,7 @@ struct sim {
     int64_t healed_us;
     bool healed_primary, healed_copies; /* seen since then */
     int64_t stalled_us[DATA_MAX];
+    bool loss_forgiven;
     int64_t forgiven_mod; /* of `confirmed`, which a person gave up */
     int last_leader;
     const char *broken; /* the invariant, NULL: none */

@@ -281,7 +281,9 @@ static bool make_write_initialize(struct sim *sim, struct node *node, struct txn
 {
     txn->cmp_initialize_create = node->cache.initialize.create;
     txn->system_id = sim->pg[txn->node].system_id;
-    return node->cache.initialize.exists;
+    /* As the real step: only what we made ourselves under this lease is replaced. */
+    return node->cache.initialize.exists && node->cache.initialize.system_id == 0 &&
+           node->cache.initialize.lease == node->lease.id;
 }
 
 static bool make(struct sim *sim, int i, const struct step *step, struct txn *txn)

@@ -77,6 +77,7 @@ struct kv {
 void store_init(struct sim *sim);
 /* The raft of all members and the leases: every 100 ms. */
 void store_tick(struct sim *sim);
+bool store_move_leader(struct sim *sim, int to);
 /* NULL when that revision is not kept any more. */
 const struct kv *store_at(const struct sim *sim, int64_t rev);
 const struct kv *store_now(const struct sim *sim);

@@ -118,6 +118,24 @@ static void lead(struct sim *sim, int m)
     say_line(sim, -1, "etcd: member %d leads, term %llu", m, (unsigned long long)store->term);
 }
 
+/* By order (etcd's move-leader): the former one knows at once. */
+bool store_move_leader(struct sim *sim, int to)
+{
+    int from = store_raft_leader(sim);
+    struct raft_member *member = &sim->store.member[to];
+    if (from == NODE_NONE || from == to || !members_talk(sim, from, to) || member->learner ||
+        member->log != sim->store.log)
+        return false;
+    for (int m = 0; m < ETCD_MEMBERS; m++)
+        if (members_talk(sim, from, m))
+            sim->store.member[m].heard_us = 0;
+    sim->store.member[from].leading = false;
+    sim->store.member[from].depose_us = 0;
+    sim->store.member[from].heard_us = 0;
+    lead(sim, to);
+    return true;
+}
+
 static void stand(struct sim *sim, int m)
 {
     struct raft_member *member = &sim->store.member[m];
