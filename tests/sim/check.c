@@ -30,6 +30,13 @@ static bool excused(const struct sim *sim, int node)
     return host->thawed_us != 0 && sim->now_us - host->thawed_us < THAW_US;
 }
 
+/* What a thawed node had begun while it led; its guard ends it. */
+static bool begun_before(const struct sim *sim, int node)
+{
+    const struct kv *kv = store_now(sim);
+    return excused(sim, node) && kv->leader.exists && kv->leader.owner != node;
+}
+
 void check_key(struct sim *sim)
 {
     const struct kv *kv = store_now(sim);
@@ -151,9 +158,8 @@ static void check_guarded(struct sim *sim, int node)
 void check_writable(struct sim *sim, int node)
 {
     check_owner(sim, node);
-    const struct kv *kv = store_now(sim);
-    if (excused(sim, node) && kv->leader.exists && kv->leader.owner != node)
-        return; /* what a thawed node had begun; its guard ends it */
+    if (begun_before(sim, node))
+        return;
     check_lost(sim, node);
     check_confirmed(sim, node);
     check_guarded(sim, node);
@@ -162,7 +168,7 @@ void check_writable(struct sim *sim, int node)
 void check_promoting(struct sim *sim, int node)
 {
     const struct kv *kv = store_now(sim);
-    if (sim->sync_on && !sim->tainted &&
+    if (sim->sync_on && !sim->tainted && !begun_before(sim, node) &&
         (!kv->sync.exists || kv->sync.leader != node || kv->sync.standbys != 0))
         check_broken(sim, "S4", "%s promotes while /sync is not {leader: %s, no standbys}",
                      node_name(node), node_name(node));
