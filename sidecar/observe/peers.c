@@ -20,6 +20,7 @@ struct question {
     char name[LIMIT_NAME];
     struct http_call *call; /* NULL: none under way */
     struct mono sent;       /* of the last one; MONO_NEVER: never asked */
+    struct mono vain;       /* when the last one ended without an answer */
     bool answered;
     struct mono answer_sent;
     struct peer_answer answer;
@@ -101,6 +102,7 @@ static void on_answer(void *arg, const struct http_result *result)
         question->answer_sent = question->sent;
         question->answer = answer;
     } else {
+        question->vain = clock_mono();
         log_debug("peer %s: no answer: %s", question->name, err.text);
     }
     question->call = http_call_free(question->call); /* the body is gone with it */
@@ -139,8 +141,10 @@ static void fill(const struct question *question, struct mono now, struct peer *
 {
     bool asked_lately =
         question->sent.ms != INT64_MAX && mono_diff(now, question->sent) < PEER_ANSWER_MS;
-    /* A question that is still open has not been asked in vain yet. */
-    peer->asked = asked_lately && (question->call == NULL || question->answered);
+    /* A question that is still open has not been asked in vain yet, unless the one before it just was:
+     * or two silent peers that are asked in turn would hold up a race for ever. */
+    bool in_vain = question->vain.ms != 0 && mono_diff(now, question->vain) < PEER_ANSWER_MS;
+    peer->asked = asked_lately && (question->call == NULL || question->answered || in_vain);
     peer->answered = question->answered && mono_diff(now, question->answer_sent) < PEER_ANSWER_MS;
     if (!peer->answered)
         return;

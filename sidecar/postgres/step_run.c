@@ -270,12 +270,25 @@ void pg_stop_fast(struct pg_op *op)
     op_signal(op, SIGINT, after_stop);
 }
 
+static void after_kill(struct pg_op *op, enum err_code code, const struct err *err)
+{
+    if (code != ERR_OK)
+        op_fail_with(op, code, err);
+    else
+        wait_until_gone(op);
+}
+
+/* Asked also where nothing seems to run: the socket keeps the order, so that the guard's answer comes
+ * after whatever was sent to it before, a start without an answer included (I1, G1). */
 void pg_kill_tree(struct pg_op *op)
 {
-    if (gone_already(op))
+    if (!op_guard(op)->connected) {
+        op_fail(op, ERR_UNREACHABLE, "the guard is not connected");
         return;
-    postgres_told_to_stop(op->pg);
-    op_kill(op, after_stop);
+    }
+    if (op_guard(op)->child != GUARD_CHILD_NONE)
+        postgres_told_to_stop(op->pg);
+    op_kill(op, after_kill);
 }
 
 static void after_handover(struct pg_op *op, enum err_code code, const struct err *err)

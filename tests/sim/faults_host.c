@@ -263,11 +263,11 @@ static void on_chosen(struct sim *sim, const struct event *event)
         if (sim->pg[i].state == PG_UP &&
             (best == NODE_NONE || sim->pg[i].flush > sim->pg[best].flush))
             best = i;
-    if (kv->leader.exists)
+    if (kv->leader.exists && pg_writable(&sim->pg[kv->leader.owner]))
         return;
     sim_at(sim, MS(sim->ttl_ms) + SECONDS(2), event);
     int member = store_raft_leader(sim);
-    if (best == NODE_NONE || member == NODE_NONE)
+    if (kv->leader.exists || best == NODE_NONE || member == NODE_NONE)
         return;
     struct request request = { .kind = REQ_TXN,
                                .node = NODE_NONE,
