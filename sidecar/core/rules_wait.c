@@ -1,9 +1,14 @@
 /* Reasons to do nothing now, each said in words that a person finds in REST and log. */
+#include <string.h>
+
+#include "sidecar/core/history.h"
 #include "sidecar/core/rules.h"
 #include "sidecar/core/sync.h"
 
 /* A stop that no plan watches any more (the process that began it is no more) is ended after this. */
 enum { STOPPING_MAX_MS = 30000 };
+/* A start without the leader's WAL is given this long before it is told of the leader. */
+enum { STARTING_FOLLOW_MS = 1000 };
 
 /* A5: observe always, act only with a clear head. */
 bool rule_dizzy(const struct view *view, struct decision *decision)
@@ -76,6 +81,14 @@ bool rule_stopping(const struct view *view, struct decision *decision)
     return say(decision, ACT_WAIT, "Postgres is stopping");
 }
 
+/* A standby that is not consistent yet needs WAL that only the leader of now may have. */
+static bool starts_behind_another(const struct view *view)
+{
+    return view->pg.in_recovery && !view->lease.owns_key && view_other_leads(view) &&
+           view_peer(view, view->store.leader) != NULL &&
+           strcmp(view->pg.upstream, view->store.leader) != 0;
+}
+
 /* A start may take as long as crash recovery takes; only where another node could lead at once is it
  * cut short after primary_start_timeout. */
 bool rule_starting(const struct view *view, struct decision *decision)
@@ -87,6 +100,11 @@ bool rule_starting(const struct view *view, struct decision *decision)
         for_ms > view->policy.primary_start_timeout_ms && view_ready_successor(view) != NULL)
         return say(decision, ACT_FENCE, "the primary has been starting for %d s and %s is ready",
                    (int)(for_ms / 1000), view_ready_successor(view)->member.name);
+    if (starts_behind_another(view) && for_ms > STARTING_FOLLOW_MS) {
+        text_into(decision->peer, view->store.leader);
+        return say(decision, ACT_FOLLOW, "a standby is starting without the leader %s",
+                   view->store.leader);
+    }
     return say(decision, ACT_WAIT, "Postgres is starting");
 }
 

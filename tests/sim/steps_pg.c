@@ -211,7 +211,7 @@ static enum outcome follow(struct sim *sim, int i, const struct step *step)
     struct pg *pg = &sim->pg[i];
     pg->upstream = node_index(step->name);
     pg->refused_us = 0;
-    return pg->state == PG_UP ? DONE : REFUSED;
+    return pg->state == PG_UP || pg->state == PG_STARTING ? DONE : REFUSED;
 }
 
 static enum outcome end_blockers(struct sim *sim, int i, const struct step *step)
