@@ -245,11 +245,7 @@ static void fill_pending(const struct pg_facts *facts, struct api_snapshot *shot
     shot->state.pending_restart_reason = NULL;
     if (facts->n_pending == 0)
         return;
-    auto_json json_t *reason = json_object();
-    for (size_t i = 0; i < facts->n_pending; i++)
-        json_object_set_new(reason, facts->pending[i].name,
-                            json_pack("{s:s,s:s}", "old_value", facts->pending[i].old_value,
-                                      "new_value", facts->pending[i].new_value));
+    auto_json json_t *reason = sidecar_pending_restart(facts);
     auto_text struct text text = text_new(sizeof(shot->pending) - 1);
     json_write(&text, reason);
     (void)text_copy(shot->pending, sizeof(shot->pending), text_str(&text));

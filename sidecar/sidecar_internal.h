@@ -68,7 +68,6 @@ struct sidecar {
     struct settings *settings;
     int64_t settings_revision; /* mod_revision of `config` that they were made from; 0: defaults */
     struct tags tags;
-    char slot[LIMIT_NAME];
 
     struct http *http;
     struct http_tls *etcd_tls;
@@ -93,7 +92,6 @@ struct sidecar {
 
     struct remembrance remembrance;
     struct boundaries boundaries;
-    lsn_t confirmed; /* last published (S7) */
     char guard_socket[LIMIT_PATH];
     struct source *mending; /* a lost guard of our own: its tree is being killed */
     bool mended;
@@ -137,6 +135,7 @@ bool sidecar_history(void *arg, struct text *to);
 
 /* sidecar_publish.c */
 void sidecar_publish(struct sidecar *sidecar);
+json_t *sidecar_pending_restart(const struct pg_facts *facts); /* new reference */
 
 /* sidecar_api.c */
 enum err_code sidecar_api_new(struct sidecar *sidecar, struct err *err);

@@ -38,7 +38,7 @@ static void set_positions(const struct pg_facts *facts, struct member *member)
     member->xlog_location = facts->received > facts->replayed ? facts->received : facts->replayed;
 }
 
-static json_t *pending_restart_reason(const struct pg_facts *facts)
+json_t *sidecar_pending_restart(const struct pg_facts *facts)
 {
     json_t *reason = json_object();
     for (size_t i = 0; i < facts->n_pending; i++)
@@ -60,7 +60,7 @@ static void publish_own_member(struct sidecar *sidecar)
     member.checkpoint_pending = view_is_primary(sidecar->view) && !sidecar->view->pg.checkpointed;
     auto_json json_t *extras = json_object();
     if (facts->n_pending > 0)
-        json_object_set_new(extras, "pending_restart_reason", pending_restart_reason(facts));
+        json_object_set_new(extras, "pending_restart_reason", sidecar_pending_restart(facts));
     auto_json json_t *json = member_to_json(&member, extras);
     auto_text struct text text = text_new(LIMIT_HTTP_BODY);
     json_write(&text, json);
