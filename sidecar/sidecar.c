@@ -33,8 +33,6 @@ static bool clear_head(struct sidecar *sidecar, struct mono now)
     bool jumped = llabs(offset_ms - sidecar->wall_offset_ms) > 1000;
     bool slept = sidecar->cycled_at.ms != 0 && gap_ms > 3 * SIDECAR_CALM_MS;
     sidecar->wall_offset_ms = offset_ms;
-    if (jumped || slept)
-        sidecar->wall_skew_at = now;
     return !jumped && !slept;
 }
 
@@ -50,7 +48,6 @@ static void fill_guard(const struct sidecar *sidecar, struct guard_view *guard)
         .lease_id = status->cookie.lease_id,
         .create_revision = status->cookie.create_revision,
         .stop_requested = status->stop_requested || sidecar->stopping,
-        .deadline_passed = status->killed_by_deadline,
     };
 }
 

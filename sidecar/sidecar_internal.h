@@ -99,7 +99,6 @@ struct sidecar {
     struct source *pace;   /* the next cycle */
     struct source *urgent; /* a cycle in the next turn of the loop */
     struct mono cycled_at;
-    struct mono wall_skew_at; /* A5 */
     int64_t wall_offset_ms;
 
     struct view *view;

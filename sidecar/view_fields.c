@@ -109,7 +109,6 @@ static const struct field guard_fields[] = {
     AT(struct guard_view, FIELD_I64, lease_id),
     AT(struct guard_view, FIELD_I64, create_revision),
     AT(struct guard_view, FIELD_BOOL, stop_requested),
-    AT(struct guard_view, FIELD_BOOL, deadline_passed),
     END,
 };
 
@@ -195,7 +194,6 @@ static const struct field store_fields[] = {
     AT(struct store_view, FIELD_I64, leader_lease),
     AT(struct store_view, FIELD_I64, leader_create_revision),
     AT(struct store_view, FIELD_I64, leader_mod_revision),
-    AT(struct store_view, FIELD_MONO, leader_lost_at),
     STRUCT_AT(struct store_view, holder, holder_fields),
     STRUCT_AT(struct store_view, sync, sync_fields),
     AT(struct store_view, FIELD_BOOL, initialize_exists),
@@ -248,10 +246,8 @@ static const struct field orders_fields[] = {
 static const struct field memory_fields[] = {
     AT(struct memory, FIELD_BOOL, rewind_failed),
     AT(struct memory, FIELD_BOOL, rewind_checked),
-    AT(struct memory, FIELD_BOOL, was_promoted),
     AT(struct memory, FIELD_BOOL, handed_over),
     AT(struct memory, FIELD_MONO, grow_failed_at),
-    AT(struct memory, FIELD_MONO, abstain_until),
     END,
 };
 

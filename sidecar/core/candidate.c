@@ -146,8 +146,6 @@ static const char *hindrance(const struct view *view)
 {
     if (view->policy.pause && !asked_for_now(view))
         return "the cluster is paused"; /* L8: "except on a person's failover": to the one it names */
-    if (mono_before(view->now, view->memory.abstain_until))
-        return "a promotion here failed a moment ago";
     if (view->lease.id == 0)
         return "no lease of our own yet";
     if (view->store.initialize == 0)

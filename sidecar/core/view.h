@@ -21,8 +21,7 @@ struct guard_view {
     struct mono deadline;
     int64_t lease_id; /* cookie (L7); 0: none */
     int64_t create_revision;
-    bool stop_requested;  /* G2, or SIGTERM with guards of our own */
-    bool deadline_passed; /* the last child was killed by it */
+    bool stop_requested; /* G2, or SIGTERM with guards of our own */
 };
 
 /* What the settings say, as far as a decision needs it. */
@@ -54,11 +53,8 @@ struct orders {
 struct memory {
     bool rewind_failed;  /* since the leader changed */
     bool rewind_checked; /* pg_rewind said that nothing was needed, or succeeded, for this leader */
-    bool was_promoted;   /* our own promotion under the present key is under way or done */
     bool handed_over;    /* the guard was told that the requested stop may go on */
     struct mono grow_failed_at; /* the last growth of the set that did not succeed */
-    struct mono
-        abstain_until; /* no race before: own failed promotion, or leaving it to a candidate */
 };
 
 struct view {

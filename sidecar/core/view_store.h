@@ -48,7 +48,6 @@ struct store_view {
     int64_t leader_lease;
     int64_t leader_create_revision;
     int64_t leader_mod_revision;
-    struct mono leader_lost_at; /* when the key was last seen to vanish; MONO_NEVER: never */
 
     struct lease_holder holder; /* pgvigil/release (L7) */
     struct sync_state sync;

@@ -303,7 +303,6 @@ struct cluster *cluster_new(const struct cluster_spec *spec)
     cluster->timer = loop_timer(spec->loop, on_timer, cluster);
     cluster->question_timer = loop_timer(spec->loop, on_question_timer, cluster);
     cluster->endpoint = ETCD_ANY;
-    cluster->leader_lost_at = MONO_NEVER;
     read_begin(cluster);
     return cluster;
 }

@@ -69,14 +69,10 @@ static int64_t vanished_at(struct cluster *cluster)
 
 static void note_leader(struct cluster *cluster)
 {
-    bool there = cluster->words.view.leader_exists;
-    if (there)
+    if (cluster->words.view.leader_exists)
         cluster->leader_lost_revision = 0;
     else if (cluster->leader_lost_revision == 0 && cluster->loaded)
         cluster->leader_lost_revision = vanished_at(cluster);
-    if (cluster->leader_there && !there)
-        cluster->leader_lost_at = clock_mono();
-    cluster->leader_there = there;
 }
 
 static void note_sync(struct cluster *cluster)
@@ -235,7 +231,6 @@ void cluster_fill(struct cluster *cluster, struct mono now, struct store_view *r
         cluster->heard_once && mono_diff(now, cluster->heard) <= cluster->spec.ttl_ms / 2;
     ret_view->same_cluster = same_cluster(cluster);
     ret_view->age_ms = mono_diff(now, cluster->word_at);
-    ret_view->leader_lost_at = cluster->leader_lost_at;
     fill_failover(cluster, now, &ret_view->failover);
     ret_view->holder.lease_gone = holder_is_gone(cluster, now);
 }

@@ -37,8 +37,6 @@ struct cluster {
     struct wall last_seen;
 
     /* What the keys alone do not say. */
-    bool leader_there;
-    struct mono leader_lost_at;
     int64_t leader_lost_revision;
     int64_t sync_absent_revision; /* where /sync does not exist: when that was seen */
     int64_t failover_revision;    /* the request that was first seen at: */

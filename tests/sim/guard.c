@@ -26,7 +26,6 @@ void guard_heard(struct sim *sim, int i)
         .lease_id = guard->deadline.cookie.lease_id,
         .create_revision = guard->deadline.cookie.create_revision,
         .stop_requested = guard->stop_requested,
-        .deadline_passed = guard->deadline.passed,
     };
     node_wake(sim, i);
 }

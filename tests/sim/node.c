@@ -197,7 +197,6 @@ void node_boot(struct sim *sim, int i)
     node->alive = true;
     node->heard_us = -1;
     node->watch = NODE_NONE;
-    node->leader_lost_at = MONO_NEVER;
     for (int p = 0; p < DATA_MAX; p++)
         node->walsender_gone[p] = MONO_NEVER;
     node->last_action = ACT_MAX;

@@ -66,7 +66,6 @@ struct node {
     int watch; /* member; NODE_NONE: none */
     bool watch_coming;
     int64_t watch_rev;
-    struct mono leader_lost_at;
     int64_t failover_seen_us;
     bool failover_after_loss;
     bool holder_gone; /* of cache.holder.lease */

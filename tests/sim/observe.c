@@ -36,9 +36,6 @@ static void put_timeline(const struct sim *sim, struct timeline *to, int branch)
 static void note_vanished(struct sim *sim, int i, const struct kv *before, const struct kv *after)
 {
     struct node *node = &sim->node[i];
-    if (before->leader.exists &&
-        (!after->leader.exists || after->leader.create != before->leader.create))
-        node->leader_lost_at = node_clock(sim, i);
     if (after->failover.exists && after->failover.mod != before->failover.mod) {
         node->failover_seen_us = sim->now_us;
         node->failover_after_loss = !after->leader.exists && !before->leader.exists;
@@ -221,7 +218,6 @@ static void fill_store(struct sim *sim, int i)
     store->same_cluster = sim->mutation == MUT_ANY_STORE || (sync_seen >= node->highest_sync_mod &&
                                                              node->store_known == node->cache_of);
     store->age_ms = (sim->now_us - node->word_us) / 1000;
-    store->leader_lost_at = node->leader_lost_at;
     store->holder.lease_gone = node->holder_gone;
     store->failover.age_ms = (sim->now_us - node->failover_seen_us) / 1000;
     for (size_t k = 0; k < store->n_peers; k++) {

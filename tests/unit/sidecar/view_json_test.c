@@ -74,7 +74,6 @@ static void fill_store(struct store_view *store)
     memset(store, 1, sizeof(*store));
     memset(store->leader, 0, LIMIT_NAME);
     text_copy(store->leader, LIMIT_NAME, "a");
-    store->leader_lost_at = MONO_NEVER;
     memset(&store->sync.leader, 0, LIMIT_NAME);
     text_copy(store->sync.leader, LIMIT_NAME, "a");
     fill_names(&store->sync.standbys);

@@ -28,7 +28,6 @@ static void common(struct view *view)
         .store = { .reachable = true,
                    .loaded = true,
                    .same_cluster = true,
-                   .leader_lost_at = MONO_NEVER,
                    .initialize_exists = true,
                    .initialize = 42,
                    .config_exists = true,
@@ -126,7 +125,6 @@ void view_of_leaderless(struct view *view)
     view->store.leader[0] = '\0';
     view->store.leader_lease = 0;
     view->store.leader_create_revision = view->store.leader_mod_revision = 0;
-    view->store.leader_lost_at = mono_add(view->now, -50);
     view->store.holder.released = true;
     view->pg.streaming = false;
     view_edit_peer(view, "b")->member.state = MEMBER_STOPPED;
