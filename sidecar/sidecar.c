@@ -317,6 +317,8 @@ void sidecar_stop(struct sidecar *sidecar)
     }
     log_info("stop: asked to end -> stopping this node in order");
     sidecar->stopping = true;
+    if (!sidecar->options.witness) /* from here on its budget runs (G2); handed over to, it ends */
+        guard_stop(sidecar->guard, NULL, NULL);
     sidecar_urgent(sidecar);
 }
 

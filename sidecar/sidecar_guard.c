@@ -115,7 +115,8 @@ static void mend_done(void *arg)
 void sidecar_guard_mend(struct sidecar *sidecar)
 {
     const struct guard_status *status = guard_client_status(sidecar->guard);
-    bool lost = status->dead && sidecar->config->postgres_socket == NULL;
+    bool lost = status->dead && sidecar->config->postgres_socket == NULL &&
+                !sidecar->memory.handed_over; /* after that it ends by itself */
     lease_keeper_suspend(sidecar->keeper, lost);
     if (!lost || sidecar->mending != NULL)
         return;

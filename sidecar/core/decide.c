@@ -95,8 +95,10 @@ struct decision decide(const struct view *view)
     }
 }
 
-/* How much an action presses, and how much its running plan withstands. Only safety interrupts a
- * promotion or a handover; a stop interrupts what can be begun again; anything interrupts SETTLE. */
+/* How much an action presses, and how much its running plan withstands. A stop interrupts whatever it
+ * is, but for what takes a moment and ends with the key given away or Postgres stopped, and for a
+ * promotion: that one gives way to safety only (S4), and to the guard's budget (G2). Anything
+ * interrupts SETTLE. */
 static const struct {
     int urgency;
     int resistance;
@@ -118,11 +120,11 @@ static const struct {
     [ACT_START_PRIMARY] = { 3, 3 },
     [ACT_RESTART] = { 1, 4 },
     [ACT_ADOPT] = { 1, 7 },
-    [ACT_TAKE] = { 1, 5 },
-    [ACT_PROMOTE] = { 1, 5 },
-    [ACT_HANDOVER] = { 4, 7 },
-    [ACT_LEAVE] = { 4, 7 },
-    [ACT_STOPPED] = { 4, 7 },
+    [ACT_TAKE] = { 1, 6 },
+    [ACT_PROMOTE] = { 1, 6 },
+    [ACT_HANDOVER] = { 6, 7 },
+    [ACT_LEAVE] = { 6, 7 },
+    [ACT_STOPPED] = { 6, 7 },
     [ACT_RELEASE] = { 3, 7 },
     [ACT_ABANDON] = { 5, 8 }, /* the watch may show our key before the reply to our own TAKE */
     [ACT_DEMOTE] = { 8, 8 },

@@ -129,6 +129,19 @@ START_TEST(promotion_gives_way_to_safety_only)
 }
 END_TEST
 
+/* G2: a checkpoint before a restart, an initdb or a copy of the data may take longer than the stop's
+ * budget: none of them holds it up. */
+START_TEST(stop_waits_for_nothing_long)
+{
+    static const enum action stops[] = { ACT_HANDOVER, ACT_LEAVE, ACT_STOPPED };
+    static const enum action longest[] = { ACT_BOOTSTRAP, ACT_CLONE,   ACT_RECLONE,
+                                           ACT_REWIND,    ACT_RESTART, ACT_SETTLE };
+    for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
+        for (size_t k = 0; k < sizeof(longest) / sizeof(longest[0]); k++)
+            ck_assert(decide_interrupts(longest[k], stops[i]));
+}
+END_TEST
+
 /* Nobody waits in circles: of two actions at most one interrupts the other. */
 START_TEST(no_circles)
 {
@@ -151,6 +164,7 @@ int main(void)
     tcase_add_test(tests, nothing_interrupts_itself);
     tcase_add_test(tests, safety_interrupts);
     tcase_add_test(tests, promotion_gives_way_to_safety_only);
+    tcase_add_test(tests, stop_waits_for_nothing_long);
     tcase_add_test(tests, no_circles);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
