@@ -126,6 +126,7 @@ GUARD_LIB_SRC  := $(filter-out sidecar/guard/main.c,$(GUARD_SRC))
 SIDECAR_SRC    := $(filter-out $(GUARD_SRC),$(call sources,sidecar))
 SIDECAR_LIB_SRC := $(filter-out sidecar/main.c,$(SIDECAR_SRC))
 CONTROLLER_SRC := $(call sources,controller)
+CONTROLLER_LIB_SRC := $(filter-out controller/main.c,$(CONTROLLER_SRC))
 CTL_SRC        := $(call sources,ctl)
 CTL_LIB_SRC    := $(filter-out ctl/main.c,$(CTL_SRC))
 FAKE_SRC       := $(call sources,tests/fake)
@@ -142,6 +143,7 @@ GUARD_OBJ := $(patsubst %.c,$(BUILD)/musl/%.o,$(GUARD_SRC))
 LIBPGVIGIL := $(BUILD)/libpgvigil.a
 LIBSIDECAR := $(BUILD)/libsidecar.a
 LIBGUARD   := $(BUILD)/libguard.a
+LIBCONTROLLER := $(BUILD)/libcontroller.a
 LIBCTL     := $(BUILD)/libctl.a
 LIBFAKE    := $(BUILD)/libfake.a
 LIBSUPPORT := $(BUILD)/libsupport.a
@@ -208,6 +210,7 @@ $(BUILD)/tidy/%.ok: %.c $(BUILD)/obj/%.o .clang-tidy
 $(LIBPGVIGIL): $(call objects,$(LIB_SRC))
 $(LIBSIDECAR): $(call objects,$(SIDECAR_LIB_SRC))
 $(LIBGUARD): $(call objects,$(GUARD_LIB_SRC))
+$(LIBCONTROLLER): $(call objects,$(CONTROLLER_LIB_SRC))
 $(LIBCTL): $(call objects,$(CTL_LIB_SRC))
 $(LIBFAKE): $(call objects,$(FAKE_SRC))
 $(LIBSUPPORT): $(call objects,$(SUPPORT_SRC))
@@ -221,7 +224,7 @@ endef
 $(BUILD)/pgvigil-sidecar: $(call objects,$(wildcard sidecar/main.c)) $(LIBSIDECAR) $(LIBPGVIGIL)
 	$(call LINK)
 
-$(BUILD)/pgvigil-controller: $(call objects,$(CONTROLLER_SRC)) $(LIBPGVIGIL)
+$(BUILD)/pgvigil-controller: $(call objects,$(wildcard controller/main.c)) $(LIBCONTROLLER) $(LIBPGVIGIL)
 	$(call LINK)
 
 $(BUILD)/pgvigilctl: $(call objects,$(CTL_SRC)) $(LIBPGVIGIL)
@@ -230,7 +233,7 @@ $(BUILD)/pgvigilctl: $(call objects,$(CTL_SRC)) $(LIBPGVIGIL)
 $(BUILD)/pgvigil-sim: $(call objects,$(SIM_SRC)) $(LIBFAKE) $(LIBSIDECAR) $(LIBGUARD) $(LIBPGVIGIL)
 	$(call LINK)
 
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBSUPPORT) $(LIBFAKE) $(LIBSIDECAR) $(LIBCTL) $(LIBGUARD) $(LIBPGVIGIL)
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBSUPPORT) $(LIBFAKE) $(LIBSIDECAR) $(LIBCONTROLLER) $(LIBCTL) $(LIBGUARD) $(LIBPGVIGIL)
 	$(call LINK,$(CHECK_LIBS))
 
 # ---- the guard: static, against musl, so that it runs in any image -----------------

@@ -33,6 +33,14 @@ struct http_tls_files {
 /* Errors: ERR_SYSTEM, ERR_LIMIT with the file's name. Reads files: at start and reload only. */
 enum err_code http_tls_load(const struct http_tls_files *files, struct http_tls **ret_tls,
                             struct err *err);
+/* From memory; copied. NULL or "": none (`ca`: the system's). */
+struct http_tls_pem {
+    const char *ca;
+    const char *cert; /* with chain */
+    const char *key;
+    bool insecure;
+};
+struct http_tls *http_tls_new(const struct http_tls_pem *pem);
 /* Calls under way keep what they need. NULL is fine. */
 struct http_tls *http_tls_free(struct http_tls *tls);
 

@@ -1,10 +1,8 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clean.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "http_internal.h"
@@ -18,26 +16,30 @@ struct http_tls {
     bool any_name;
 };
 
+static char *copy_of(const char *pem)
+{
+    return pem != NULL && pem[0] != '\0' ? mem_strdup(pem) : NULL;
+}
+
+struct http_tls *http_tls_new(const struct http_tls_pem *pem)
+{
+    struct http_tls *tls = mem_struct(struct http_tls);
+    tls->ca = copy_of(pem->ca);
+    tls->cert = copy_of(pem->cert);
+    tls->key = copy_of(pem->key);
+    tls->insecure = pem->insecure;
+    return tls;
+}
+
 static enum err_code read_pem(const char *path, char **ret_content, struct err *err)
 {
-    if (path == NULL) {
-        *ret_content = NULL;
+    if (path == NULL)
         return ERR_OK;
-    }
-    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_errno(err, errno, "open %s", path);
     auto_text struct text content = text_new(LIMIT_FILE);
-    char chunk[4096];
-    ssize_t got;
-    while ((got = read(fd, chunk, sizeof(chunk))) > 0)
-        text_add_bytes(&content, chunk, (size_t)got);
-    if (got < 0)
-        return err_errno(err, errno, "read %s", path);
-    if (content.overflow)
-        return err_set(err, ERR_LIMIT, "%s: longer than %d bytes", path, LIMIT_FILE);
-    *ret_content = text_take(&content);
-    return ERR_OK;
+    enum err_code code = file_read(path, &content, err);
+    if (code == ERR_OK)
+        *ret_content = text_take(&content);
+    return code;
 }
 
 enum err_code http_tls_load(const struct http_tls_files *files, struct http_tls **ret_tls,

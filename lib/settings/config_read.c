@@ -2,13 +2,12 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clean.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "settings/option.h"
@@ -17,31 +16,11 @@
 
 /* ---- files -------------------------------------------------------------------------- */
 
-static enum err_code read_all(int fd, const char *path, struct text *bytes, struct err *err)
-{
-    char part[16384];
-    for (;;) {
-        ssize_t n = read(fd, part, sizeof(part));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_errno(err, errno, "read %s", path);
-        if (n == 0)
-            return ERR_OK;
-        text_add_bytes(bytes, part, (size_t)n);
-        if (bytes->overflow)
-            return err_set(err, ERR_LIMIT, "%s: longer than %d bytes", path, LIMIT_FILE);
-    }
-}
-
 static enum err_code read_file(const char *path, json_t **ret_tree, struct err *err)
 {
-    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     auto_text struct text bytes = text_new(LIMIT_FILE);
     auto_json json_t *tree = NULL;
-    if (fd < 0)
-        return err_errno(err, errno, "open %s", path);
-    enum err_code code = read_all(fd, path, &bytes, err);
+    enum err_code code = file_read(path, &bytes, err);
     if (code == ERR_OK)
         code = yaml_parse(text_str(&bytes), bytes.len, path, &tree, err);
     if (code != ERR_OK)
