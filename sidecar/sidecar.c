@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "sidecar/core/sync.h"
 #include "sidecar/sidecar_internal.h"
 
 void sidecar_stale(void *arg)
@@ -78,6 +79,7 @@ static void forget_former_leader(struct sidecar *sidecar)
     sidecar->leader_seen = view->store.leader_create_revision;
     sidecar->memory.rewind_failed = false;
     sidecar->memory.rewind_checked = false;
+    sidecar->memory.n_late = 0;
     sidecar->view->memory = sidecar->memory;
 }
 
@@ -145,7 +147,7 @@ static void learn_from_rewind(struct sidecar *sidecar, const struct runner_end *
     sidecar->memory.rewind_checked = end->completed;
     /* A leader that went away in the middle says nothing of our data: again, after a pause. */
     sidecar->memory.rewind_failed =
-        !end->completed && end->step == STEP_REWIND && end->code != ERR_UNREACHABLE;
+        !end->completed && end->step.kind == STEP_REWIND && end->code != ERR_UNREACHABLE;
 }
 
 static void plan_ended(struct sidecar *sidecar, const struct runner_end *end)
@@ -155,15 +157,15 @@ static void plan_ended(struct sidecar *sidecar, const struct runner_end *end)
         log_info("plan: %s -> done in %d ms", action_name(end->action), took);
     else
         log_warn("plan: %s stopped at \"%s\": %s -> deciding anew", action_name(end->action),
-                 step_name(end->step), end->why);
+                 step_name(end->step.kind), end->why);
     if (end->completed)
         sidecar->retry = (struct retry){ .action = ACT_WAIT };
     else if (!end->dropped)
         back_off(sidecar, end->action);
     clear_orders(sidecar, end);
     learn_from_rewind(sidecar, end);
-    if (end->action == ACT_SYNC_GROW && !end->completed)
-        sidecar->memory.grow_failed_at = sidecar->view->now;
+    if (end->action == ACT_SYNC_GROW)
+        sync_note_growth(&sidecar->memory, sidecar->view, &end->step, end->completed);
     if (end->action == ACT_STOPPED && end->completed)
         sidecar->memory.handed_over = true;
     if (!sidecar->view->guard.stop_requested)

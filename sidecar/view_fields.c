@@ -243,11 +243,20 @@ static const struct field orders_fields[] = {
     END,
 };
 
+static const struct field late_fields[] = {
+    TEXT_AT(struct late, name),
+    AT(struct late, FIELD_UNSIGNED, times),
+    AT(struct late, FIELD_LSN, goal),
+    AT(struct late, FIELD_MONO, retry_at),
+    END,
+};
+
 static const struct field memory_fields[] = {
     AT(struct memory, FIELD_BOOL, rewind_failed),
     AT(struct memory, FIELD_BOOL, rewind_checked),
     AT(struct memory, FIELD_BOOL, handed_over),
     AT(struct memory, FIELD_MONO, grow_failed_at),
+    LIST_AT(struct memory, late, n_late, late_fields),
     END,
 };
 

@@ -123,7 +123,7 @@ static void say_how_it_ended(const struct runner *runner, struct runner_end *ret
     *ret_end = (struct runner_end){ .action = runner->plan.action,
                                     .completed = code == ERR_OK,
                                     .dropped = code == ERR_CANCELLED,
-                                    .step = runner->plan.steps[runner->at].kind,
+                                    .step = runner->plan.steps[runner->at],
                                     .code = code };
     if (code != ERR_OK)
         (void)text_copy(ret_end->why, sizeof(ret_end->why), runner->failure.text);

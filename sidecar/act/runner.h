@@ -16,7 +16,7 @@ struct runner_end {
     enum action action;
     bool completed;      /* every step succeeded or was optional */
     bool dropped;        /* cancelled in favour of something else */
-    enum step_kind step; /* where it ended, when not completed */
+    struct step step; /* where it ended */
     enum err_code code;
     char why[ERR_TEXT_MAX];
 };

@@ -123,6 +123,13 @@ static bool lead(const struct view *view, struct decision *decision)
         return say(decision, ACT_WAIT,
                    "leading; no commit is acknowledged until a standby is "
                    "synchronous (synchronous_mode_strict)");
+    const struct late *late = sync_late(view);
+    if (view->pg.ssn != SSN_NAMES && late != NULL)
+        return say(
+            decision, ACT_WAIT,
+            "leading; commits are acknowledged with one copy: %s streams but did not confirm "
+            "in time (%u in a row); next try when it has flushed, else later",
+            late->name, late->times);
     if (view->pg.ssn != SSN_NAMES)
         return say(decision, ACT_WAIT, "leading; commits are acknowledged with one copy");
     if (sync_keep(view, why).n < view->store.sync.standbys.n)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* S5: judged by the primary itself: there are waiters and no flush progress for ttl. */
 static bool silent(const struct view *view)
 {
@@ -56,12 +58,85 @@ static int64_t catch_up_limit(const struct view *view)
                                                 : SYNC_CATCH_UP_BYTES;
 }
 
+/* ---- members that did not confirm in time ---- */
+
+static const struct late *find_late(const struct memory *memory, const char *name)
+{
+    for (size_t i = 0; i < memory->n_late; i++)
+        if (strcmp(memory->late[i].name, name) == 0)
+            return &memory->late[i];
+    return NULL;
+}
+
+static void forget_late(struct memory *memory, const char *name)
+{
+    for (size_t i = 0; i < memory->n_late; i++)
+        if (strcmp(memory->late[i].name, name) == 0)
+            memory->late[i] = memory->late[--memory->n_late];
+}
+
+static bool owes(const struct late *late, const struct walsender *sender)
+{
+    return late != NULL && sender->flush < late->goal;
+}
+
+static bool held_back(const struct view *view, const struct walsender *sender)
+{
+    const struct late *late = find_late(&view->memory, sender->name);
+    bool commits_wait_anyway = view->policy.sync_strict && view->store.sync.standbys.n == 0;
+    return owes(late, sender) && mono_before(view->now, late->retry_at) && !commits_wait_anyway;
+}
+
+const struct late *sync_late(const struct view *view)
+{
+    for (size_t i = 0; i < view->pg.n_walsenders; i++)
+        if (held_back(view, &view->pg.walsenders[i]))
+            return find_late(&view->memory, view->pg.walsenders[i].name);
+    return NULL;
+}
+
+static void note_late(struct memory *memory, const struct view *view, const char *name)
+{
+    const struct walsender *sender = view_walsender(view, name);
+    if (sender == NULL || names_has(&view->store.sync.standbys, name))
+        return;
+    const struct late *former = find_late(memory, name);
+    struct late late = { .times = 1, .goal = view->pg.position };
+    if (owes(former, sender))
+        late.times = former->times + 1;
+    int64_t pause_ms = SYNC_GROW_RETRY_MS;
+    for (unsigned i = 1; i < late.times && pause_ms < SYNC_LATE_MAX_MS; i++)
+        pause_ms *= 2;
+    late.retry_at = mono_add(view->now, pause_ms < SYNC_LATE_MAX_MS ? pause_ms : SYNC_LATE_MAX_MS);
+    (void)text_copy(late.name, LIMIT_NAME, name);
+    forget_late(memory, name);
+    if (memory->n_late < LIMIT_MEMBERS)
+        memory->late[memory->n_late++] = late;
+}
+
+void sync_note_growth(struct memory *memory, const struct view *view, const struct step *step,
+                      bool completed)
+{
+    if (!completed)
+        memory->grow_failed_at = view->now;
+    for (size_t i = 0; i < step->names.n; i++) {
+        if (completed)
+            forget_late(memory, step->names.name[i]);
+        else if (step->kind == STEP_AWAIT_SYNC)
+            note_late(memory, view, step->names.name[i]);
+    }
+}
+
+/* ---- who joins ---- */
+
 static bool may_join(const struct view *view, const struct peer *peer)
 {
     const struct walsender *sender = view_walsender(view, peer->member.name);
     if (!peer->has_key || peer->member.state != MEMBER_RUNNING || peer->member.tags.nosync)
         return false;
     if (sender == NULL || !sender->streaming || !sender->only_one || !sender->holds_slot)
+        return false;
+    if (held_back(view, sender))
         return false;
     return sender->flush != LSN_NONE &&
            sender->flush + (lsn_t)catch_up_limit(view) >= view->pg.position;

@@ -49,12 +49,22 @@ struct orders {
     bool reinit;
 };
 
+/* A member that did not confirm in time when it should have joined /sync: commits wait meanwhile. */
+struct late {
+    char name[LIMIT_NAME];
+    unsigned times;       /* in a row */
+    lsn_t goal;           /* once it has flushed this it may be tried at once, */
+    struct mono retry_at; /* else not before */
+};
+
 /* What this process remembers between cycles: facts about its own acts, no opinions. */
 struct memory {
     bool rewind_failed;  /* since the leader changed */
     bool rewind_checked; /* pg_rewind said that nothing was needed, or succeeded, for this leader */
     bool handed_over;    /* the guard was told that the requested stop may go on */
     struct mono grow_failed_at; /* the last growth of the set that did not succeed */
+    size_t n_late;
+    struct late late[LIMIT_MEMBERS];
 };
 
 struct view {

@@ -102,6 +102,7 @@ static void forget_former_leader(struct node *node)
     node->leader_seen = node->view.store.leader_create_revision;
     node->memory.rewind_failed = false;
     node->memory.rewind_checked = false;
+    node->memory.n_late = 0;
     node->view.memory = node->memory;
 }
 

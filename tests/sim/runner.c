@@ -1,6 +1,7 @@
 /* A plan, step by step: the operation, then the real condition on the newest view. */
 #include <string.h>
 
+#include "sidecar/core/sync.h"
 #include "tests/sim/sim.h"
 
 enum { RETRY_MS = 100, RETRY_MAX_MS = 5000 };
@@ -32,14 +33,15 @@ static void end_plan(struct sim *sim, int i, enum ending ending)
     struct node *node = &sim->node[i];
     struct runner *runner = &node->runner;
     enum action action = runner->plan.action;
-    enum step_kind at = runner->at < runner->plan.n ? present(node)->kind : STEP_MAX;
+    const struct step end =
+        runner->plan.steps[runner->at < runner->plan.n ? runner->at : runner->plan.n - 1];
     if (ending != COMPLETED)
         step_store_drop(sim, i);
     runner->running = false;
     runner->op++;
     node->tool = 0;
     if (ending == FAILED)
-        say_line(sim, i, "plan: %s stopped at \"%s\"", action_name(action), step_name(at));
+        say_line(sim, i, "plan: %s stopped at \"%s\"", action_name(action), step_name(end.kind));
     if (ending == COMPLETED)
         runner->failed = ACT_WAIT;
     if (ending == FAILED)
@@ -52,10 +54,10 @@ static void end_plan(struct sim *sim, int i, enum ending ending)
         node->orders.reinit = false;
     if (action == ACT_REWIND && ending != DROPPED) {
         node->memory.rewind_checked = ending == COMPLETED;
-        node->memory.rewind_failed = ending == FAILED && at == STEP_REWIND;
+        node->memory.rewind_failed = ending == FAILED && end.kind == STEP_REWIND;
     }
-    if (action == ACT_SYNC_GROW && ending != COMPLETED)
-        node->memory.grow_failed_at = node->view.now;
+    if (action == ACT_SYNC_GROW)
+        sync_note_growth(&node->memory, &node->view, &end, ending == COMPLETED);
     if (action == ACT_STOPPED && ending == COMPLETED)
         node->memory.handed_over = true;
     if (!node->view.guard.stop_requested)

@@ -94,6 +94,15 @@ static void fill_store(struct store_view *store)
     }
 }
 
+static void fill_memory(struct memory *memory)
+{
+    memset(memory, 1, sizeof(*memory));
+    memset(memory->late, 0, sizeof(memory->late));
+    memory->n_late = LIMIT_MEMBERS;
+    for (size_t i = 0; i < LIMIT_MEMBERS; i++)
+        memory->late[i] = (struct late){ "b", 3, 0x3000060, MONO_NEVER };
+}
+
 static struct view *full_view(void)
 {
     struct view *view = mem_struct(struct view);
@@ -105,6 +114,7 @@ static struct view *full_view(void)
     view->tags = member.tags;
     fill_pg(&view->pg);
     fill_store(&view->store);
+    fill_memory(&view->memory);
     return view;
 }
 
@@ -142,7 +152,7 @@ START_TEST(nothing_is_forgotten)
     memset(&view->pg, 0, sizeof(view->pg));
     struct policy *policy = &view->policy;
     memset(policy, 1, sizeof(*policy));
-    memset(&view->memory, 1, sizeof(view->memory));
+    fill_memory(&view->memory);
     memset(&view->orders, 1, sizeof(view->orders));
     memset(&view->guard, 1, sizeof(view->guard));
     auto_json json_t *json = view_to_json(view, NULL);

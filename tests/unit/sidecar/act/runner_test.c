@@ -157,7 +157,7 @@ static void expect_ended(bool completed, enum step_kind step, enum err_code code
     ck_assert_ptr_null(runner_step(test.runner));
     ck_assert_int_eq(test.end.action, ACT_HANDOVER);
     ck_assert_int_eq(test.end.completed, completed);
-    ck_assert_str_eq(step_name(test.end.step), step_name(step));
+    ck_assert_str_eq(step_name(test.end.step.kind), step_name(step));
     ck_assert_str_eq(err_code_name(test.end.code), err_code_name(code));
     ck_assert_int_eq(test.end.why[0] != '\0', !completed);
 }

@@ -211,6 +211,12 @@ START_TEST(idle_with_one_copy)
     view.pg.n_walsenders = 0;
     struct decision decision = DECIDES(&view, "idle", ACT_WAIT);
     SAYS(decision, "one copy");
+    view_add_walsender(&view, "b");
+    view_edit_walsender(&view, "b")->flush--;
+    view.memory.late[view.memory.n_late++] =
+        (struct late){ "b", 3, VIEW_LSN, mono_add(view.now, 1) };
+    decision = DECIDES(&view, "idle", ACT_WAIT);
+    SAYS(decision, "one copy: b streams but did not confirm in time (3 in a row)");
 }
 END_TEST
 

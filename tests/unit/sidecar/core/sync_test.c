@@ -173,6 +173,77 @@ START_TEST(maximum_lag)
 }
 END_TEST
 
+/* A growth with b has just failed, as the view says. */
+static void fails(struct view *view, enum step_kind at)
+{
+    const struct step step = { .kind = at, .names = view_names("b", NULL) };
+    sync_note_growth(&view->memory, view, &step, false);
+}
+
+/* S2, S5: commits wait while the set grows: who answers but does not flush is tried more and more
+ * rarely, and at once when it has flushed what it owed. */
+START_TEST(late_ones_are_held_back)
+{
+    struct view view;
+    alone(&view);
+    view_edit_walsender(&view, "b")->flush = VIEW_LSN - 1;
+    int64_t pause_ms = SYNC_GROW_RETRY_MS;
+    for (unsigned times = 1; times < 12; times++) {
+        fails(&view, STEP_AWAIT_SYNC);
+        ck_assert_uint_eq(sync_late(&view)->times, times);
+        view.now = mono_add(view.now, pause_ms - 1);
+        ck_assert_uint_eq(sync_grown(&view).n, 0);
+        ck_assert(!sync_has_joiner(&view));
+        view.now = mono_add(view.now, 1);
+        ck_assert_uint_eq(sync_grown(&view).n, 1);
+        ck_assert_ptr_null(sync_late(&view));
+        pause_ms = pause_ms * 2 < SYNC_LATE_MAX_MS ? pause_ms * 2 : SYNC_LATE_MAX_MS;
+    }
+    ck_assert_int_eq(pause_ms, SYNC_LATE_MAX_MS);
+    fails(&view, STEP_AWAIT_SYNC);
+    ck_assert_uint_eq(sync_grown(&view).n, 0);
+    view.policy.sync_strict = true; /* commits wait already: nothing is spared by holding back */
+    ck_assert_uint_eq(sync_grown(&view).n, 1);
+    view.policy.sync_strict = false;
+    view_edit_walsender(&view, "b")->flush = VIEW_LSN;
+    ck_assert_uint_eq(sync_grown(&view).n, 1);
+    ck_assert_ptr_null(sync_late(&view));
+    /* It had flushed: the next failure is the first of its kind. */
+    view.pg.position = VIEW_LSN + 100;
+    fails(&view, STEP_AWAIT_SYNC);
+    ck_assert_uint_eq(sync_late(&view)->times, 1);
+    ck_assert_uint_eq(view.memory.n_late, 1);
+}
+END_TEST
+
+START_TEST(late_is_who_was_waited_for)
+{
+    struct view view;
+    alone(&view);
+    view_edit_walsender(&view, "b")->flush = VIEW_LSN - 1;
+    fails(&view, STEP_PROBE_WAITS); /* nothing to do with b */
+    ck_assert_uint_eq(view.memory.n_late, 0);
+    ck_assert_int_eq(view.memory.grow_failed_at.ms, view.now.ms);
+    view.store.sync.standbys = view_names("b", NULL); /* a growth by another one */
+    fails(&view, STEP_AWAIT_SYNC);
+    ck_assert_uint_eq(view.memory.n_late, 0);
+    view.store.sync.standbys.n = view.pg.n_walsenders = 0; /* it is gone: S5 */
+    fails(&view, STEP_AWAIT_SYNC);
+    ck_assert_uint_eq(view.memory.n_late, 0);
+    /* Another one takes its place meanwhile; who succeeds is forgotten. */
+    alone(&view);
+    view_add_peer(&view, "c");
+    view_add_walsender(&view, "c");
+    view_edit_walsender(&view, "b")->flush = VIEW_LSN - 1;
+    fails(&view, STEP_AWAIT_SYNC);
+    struct names grown = sync_grown(&view);
+    ck_assert(grown.n == 1 && names_has(&grown, "c"));
+    const struct step done = { .kind = STEP_WRITE_SYNC, .names = view_names("b", NULL) };
+    sync_note_growth(&view.memory, &view, &done, true);
+    ck_assert_uint_eq(view.memory.n_late, 0);
+}
+END_TEST
+
 static void two_joiners(struct view *view)
 {
     alone(view);
@@ -283,6 +354,8 @@ int main(void)
     tcase_add_test(tests, joins_what_streams);
     tcase_add_loop_test(tests, does_not_join, 0, 9);
     tcase_add_test(tests, maximum_lag);
+    tcase_add_test(tests, late_ones_are_held_back);
+    tcase_add_test(tests, late_is_who_was_waited_for);
     tcase_add_test(tests, better_one_joins);
     tcase_add_test(tests, as_many_as_asked_for);
     tcase_add_test(tests, never_more_than_fit);
