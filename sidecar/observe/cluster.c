@@ -1,288 +1,347 @@
-/* The life of the table: one read of the prefix, then a watch from there on, and beside it every
- * ttl/4 a look at the revisions of all keys on the same endpoint, which has to answer within ttl/8.
- *
- *     READING --answer--> WATCHING --lost, silent or behind--> READING on the next endpoint
- */
+/* What the store tells: the feed of our prefix (etcd/feed.h), what its changes mean, single keys, and
+ * the question whether a holder's lease still lives. */
 #include "sidecar/cluster.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clean.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
-#include "etcd/kv.h"
-#include "etcd/watch.h"
-#include "sidecar/observe/cluster_internal.h"
+#include "etcd/feed.h"
+#include "etcd/lease.h"
+#include "sidecar/observe/cluster_view.h"
+#include "json/json.h"
 
 enum {
-    READ_MIN_MS = 300, /* what one read may take at least, however short the ttl */
-    PAUSE_MS = 100,    /* before the next try */
-    BEHIND_MS = 500,   /* what the watch may lag behind a read beside it */
+    QUESTION_MS = 500,          /* L7: between two questions about a holder's lease */
+    SCHEDULE_WINDOW_MS = 30000, /* how late a scheduled switchover may still begin */
+    ANSWER_MIN_MS = 300,        /* what one read may take at least, however short the ttl */
 };
 
-static void read_begin(struct cluster *cluster);
+struct cluster {
+    struct cluster_spec spec;
+    char *prefix;
+    char *self;
+    struct source *changed;
+    struct etcd_feed *feed;
+    const struct etcd_feed_state *state; /* the feed's */
+    struct cluster_words words;          /* read from the table at each change */
 
-static int64_t read_timeout_ms(const struct cluster *cluster)
+    bool full; /* said in the log */
+
+    /* What the keys alone do not say. */
+    int64_t leader_lost_revision;
+    int64_t sync_absent_revision; /* where /sync does not exist: when that was seen */
+    int64_t failover_revision;    /* the request that was first seen at: */
+    struct mono failover_seen_at;
+
+    /* Does the lease of the unmarked holder record still live (L7)? */
+    struct etcd_call *question;
+    struct source *question_timer; /* the next question, or the end of a holding that may last */
+    struct mono asked_at;
+    int64_t asked_lease;
+    int64_t asked_revision;   /* of the record that names it */
+    int64_t gone_lease;       /* known to be gone; 0: none */
+    int64_t renewed_revision; /* of the last trace of a renewal, which was seen at: */
+    struct mono renewed_at;
+    int64_t renewed_ttl_ms;
+};
+
+/* --- what was heard --- */
+
+void cluster_heard(struct cluster *cluster, struct mono sent, int64_t revision, uint64_t term)
 {
-    int64_t eighth_ms = cluster->spec.ttl_ms / 8;
-    return eighth_ms > READ_MIN_MS ? eighth_ms : READ_MIN_MS;
+    etcd_feed_heard(cluster->feed, sent, revision, term);
 }
 
-static const char *short_name(const struct cluster *cluster, const char *key)
+void cluster_saw(struct cluster *cluster, const struct cluster_key *key)
 {
-    size_t len = strlen(cluster->prefix);
-    return strncmp(key, cluster->prefix, len) == 0 && key[len] != '\0' ? key + len : NULL;
+    etcd_feed_saw(cluster->feed, &(struct etcd_kv){ .key = key->name,
+                                                    .value = key->value,
+                                                    .value_len = key->len,
+                                                    .create_revision = key->create_revision,
+                                                    .mod_revision = key->mod_revision,
+                                                    .lease = key->lease });
 }
 
-static bool take_kv(struct cluster *cluster, const struct etcd_kv *kv)
+void cluster_saw_none(struct cluster *cluster, const char *name, int64_t revision)
 {
-    const char *name = short_name(cluster, kv->key);
-    return name != NULL &&
-           cluster_table_put(&cluster->table, &(struct cluster_key){
-                                                  .name = name,
-                                                  .value = kv->value,
-                                                  .len = kv->value_len,
-                                                  .create_revision = kv->create_revision,
-                                                  .mod_revision = kv->mod_revision,
-                                                  .lease = kv->lease,
-                                              });
-}
-
-/* Everything that listens to the endpoint is ended. */
-static void stop_listening(struct cluster *cluster)
-{
-    cluster->read = etcd_call_free(cluster->read);
-    cluster->check = etcd_call_free(cluster->check);
-    cluster->watch = etcd_watch_free(cluster->watch);
-    cluster->behind = false;
-}
-
-static void go_on_elsewhere(struct cluster *cluster, const char *why)
-{
-    const char *url = etcd_endpoint_url(cluster->spec.etcd, cluster->endpoint);
-    log_debug("store: %s at %s -> read again on the next endpoint", why, url ? url : "?");
-    stop_listening(cluster);
-    cluster->endpoint = etcd_endpoint_after(cluster->spec.etcd, cluster->endpoint);
-    source_arm_in(cluster->timer, PAUSE_MS);
-}
-
-/* --- watching --- */
-
-static void on_event(struct cluster *cluster, const struct etcd_event *event, bool *changed)
-{
-    const char *name = short_name(cluster, event->kv.key);
-    if (name == NULL)
-        return;
-    if (event->deleted)
-        *changed |= cluster_table_delete(&cluster->table, name, event->kv.mod_revision);
-    else
-        *changed |= take_kv(cluster, &event->kv);
-}
-
-static void on_events(struct cluster *cluster, const struct etcd_news *news)
-{
-    bool changed = false;
-    for (size_t event = 0; event < news->n_events; event++)
-        on_event(cluster, &news->events[event], &changed);
-    cluster->behind = false;
-    if (changed)
-        cluster_table_changed(cluster);
-}
-
-static void on_news(void *arg, const struct etcd_news *news)
-{
-    struct cluster *cluster = arg;
-    switch (news->kind) {
-    case ETCD_NEWS_CREATED:
-    case ETCD_NEWS_PROGRESS:
-        cluster_word(cluster, &news->header);
-        break;
-    case ETCD_NEWS_EVENTS:
-        cluster_word(cluster, &news->header);
-        on_events(cluster, news);
-        break;
-    case ETCD_NEWS_RESYNC:
-        log_debug("store: the watch's revision is compacted -> read again");
-        stop_listening(cluster);
-        read_begin(cluster);
-        break;
-    case ETCD_NEWS_LOST:
-        go_on_elsewhere(cluster, news->reason);
-        break;
-    }
-}
-
-static void watch_begin(struct cluster *cluster, int64_t revision)
-{
-    struct etcd_watch_spec spec = {
-        .key = cluster->prefix,
-        .prefix = true,
-        .start_revision = revision + 1,
-        .timeout_ms = read_timeout_ms(cluster),
-        .endpoint = cluster->endpoint,
-        .fn = on_news,
-        .arg = cluster,
-    };
-    cluster->watch = etcd_watch_new(cluster->spec.etcd, &spec);
-    source_arm_in(cluster->timer, cluster->spec.ttl_ms / 4);
-}
-
-/* --- the check beside the watch --- */
-
-static int by_key(const void *key, const void *kv)
-{
-    return strcmp(key, ((const struct etcd_kv *)kv)->key);
-}
-
-static bool has_key(const struct cluster *cluster, const struct etcd_range_result *result,
-                    const char *name)
-{
-    auto_text struct text key = text_new(LIMIT_PATH);
-    text_add(&key, cluster->prefix);
-    text_add(&key, name);
-    return result->n_kvs > 0 &&
-           bsearch(text_str(&key), result->kvs, result->n_kvs, sizeof(*result->kvs), by_key);
-}
-
-/* Does the member know something that the watch has not told yet? */
-static bool knows_more(const struct cluster *cluster, const struct etcd_range_result *result)
-{
-    for (size_t kv = 0; kv < result->n_kvs; kv++) {
-        const char *name = short_name(cluster, result->kvs[kv].key);
-        if (name != NULL &&
-            cluster_table_revision(&cluster->table, name) < result->kvs[kv].mod_revision)
-            return true;
-    }
-    const struct cluster_entry *entry = NULL;
-    while ((entry = cluster_table_next(&cluster->table, "", entry ? entry->name : "")) != NULL) {
-        if (entry->mod_revision <= result->outcome.header.revision &&
-            !has_key(cluster, result, entry->name))
-            return true; /* deleted */
-    }
-    return false;
-}
-
-static void on_check(void *arg, const struct etcd_range_result *result)
-{
-    struct cluster *cluster = arg;
-    cluster->check = etcd_call_free(cluster->check);
-    if (result->outcome.code != ERR_OK) {
-        go_on_elsewhere(cluster, result->outcome.error);
-        return;
-    }
-    if (result->outcome.header.cluster_id != cluster->id) {
-        go_on_elsewhere(cluster, "another etcd cluster answers");
-        return;
-    }
-    cluster_word(cluster, &result->outcome.header);
-    cluster_heard(cluster, cluster->check_sent, result->outcome.header.revision,
-                  result->outcome.header.raft_term);
-    cluster->behind = knows_more(cluster, result);
-    if (!cluster->behind)
-        cluster_table_settle(&cluster->table, result->outcome.header.revision);
-    source_arm_in(cluster->timer, cluster->behind ? BEHIND_MS : cluster->spec.ttl_ms / 4);
-}
-
-static void check_begin(struct cluster *cluster)
-{
-    struct etcd_range range = { .key = cluster->prefix, .prefix = true, .keys_only = true };
-    struct etcd_how how = { .timeout_ms = read_timeout_ms(cluster), .endpoint = cluster->endpoint };
-    cluster->check_sent = clock_mono();
-    cluster->check = etcd_range(cluster->spec.etcd, &range, how, on_check, cluster);
-}
-
-/* --- reading --- */
-
-/* S6: a store that went back in time, or another one: what we know is not of this one. */
-static void forget_other_store(struct cluster *cluster, const struct etcd_header *header)
-{
-    bool other = cluster->id != 0 && header->cluster_id != 0 && header->cluster_id != cluster->id;
-    if (!other && header->revision >= cluster->read_floor)
-        return;
-    log_error("store: %s -> what was known of it is forgotten",
-              other ? "etcd is another cluster than before" : "etcd went back in time");
-    cluster_table_done(&cluster->table);
-    cluster->revision = 0;
-    cluster->term = 0;
-    cluster->gone_lease = 0;
-    cluster->renewed_revision = 0;
-    cluster->leader_lost_revision = 0;
-    cluster->sync_absent_revision = 0;
-    cluster->id = header->cluster_id;
-}
-
-static void take_snapshot(struct cluster *cluster, const struct etcd_range_result *result)
-{
-    int64_t revision = result->outcome.header.revision;
-    forget_other_store(cluster, &result->outcome.header);
-    cluster_table_begin(&cluster->table);
-    for (size_t kv = 0; kv < result->n_kvs; kv++)
-        (void)take_kv(cluster, &result->kvs[kv]);
-    (void)cluster_table_end(&cluster->table, revision);
-    cluster_word(cluster, &result->outcome.header);
-    cluster->loaded = true;
-    cluster_table_changed(cluster); /* while gravestones still date what vanished */
-    cluster_table_settle(&cluster->table, revision);
-}
-
-static void on_read(void *arg, const struct etcd_range_result *result)
-{
-    struct cluster *cluster = arg;
-    cluster->read = etcd_call_free(cluster->read);
-    if (result->outcome.code != ERR_OK) {
-        go_on_elsewhere(cluster, result->outcome.error);
-        return;
-    }
-    take_snapshot(cluster, result);
-    cluster_heard(cluster, cluster->read_sent, result->outcome.header.revision,
-                  result->outcome.header.raft_term);
-    if (cluster_table_full(&cluster->table)) {
-        /* Something may be missing: nothing may be decided on it. */
-        log_error("store: more than %d keys under %s -> not taken for read", LIMIT_KEYS,
-                  cluster->prefix);
-        cluster->loaded = false;
-        source_arm_in(cluster->timer, cluster->spec.ttl_ms);
-        return;
-    }
-    watch_begin(cluster, result->outcome.header.revision);
-}
-
-static void read_begin(struct cluster *cluster)
-{
-    if (etcd_endpoint_url(cluster->spec.etcd, cluster->endpoint) == NULL)
-        cluster->endpoint = etcd_endpoint_current(cluster->spec.etcd);
-    if (cluster->endpoint == ETCD_ANY) {
-        source_arm_in(cluster->timer, PAUSE_MS); /* no endpoint is known yet */
-        return;
-    }
-    source_disarm(cluster->timer);
-    struct etcd_range range = { .key = cluster->prefix, .prefix = true };
-    struct etcd_how how = { .timeout_ms = read_timeout_ms(cluster), .endpoint = cluster->endpoint };
-    cluster->read_sent = clock_mono();
-    cluster->read_floor = cluster->revision;
-    cluster->read = etcd_range(cluster->spec.etcd, &range, how, on_read, cluster);
-}
-
-static void on_timer(void *arg)
-{
-    struct cluster *cluster = arg;
-    if (cluster->watch == NULL)
-        read_begin(cluster);
-    else if (cluster->behind)
-        go_on_elsewhere(cluster, "the watch does not tell what a read shows");
-    else if (cluster->check == NULL)
-        check_begin(cluster);
+    etcd_feed_saw_none(cluster->feed, name, revision);
 }
 
 void cluster_resync(struct cluster *cluster)
 {
-    cluster->loaded = false;
-    stop_listening(cluster);
-    read_begin(cluster);
+    etcd_feed_resync(cluster->feed);
     source_trigger(cluster->changed);
+}
+
+/* --- what changes mean --- */
+
+/* The revision at which the leader key vanished, or, where nobody saw it, one that is not earlier:
+ * a wish counts as written after the loss only if it surely was (design part 4). */
+static int64_t vanished_at(struct cluster *cluster)
+{
+    int64_t revision = etcd_table_revision(&cluster->state->table, "leader");
+    if (revision == 0 && cluster->words.view.holder.released)
+        revision = cluster->words.view.holder.mod_revision;
+    return revision != 0 ? revision : cluster->state->revision;
+}
+
+static void note_leader(struct cluster *cluster)
+{
+    if (cluster->words.view.leader_exists)
+        cluster->leader_lost_revision = 0;
+    else if (cluster->leader_lost_revision == 0 && cluster->state->loaded)
+        cluster->leader_lost_revision = vanished_at(cluster);
+}
+
+static void note_sync(struct cluster *cluster)
+{
+    int64_t buried = etcd_table_revision(&cluster->state->table, "sync");
+    if (cluster->words.view.sync.exists)
+        cluster->sync_absent_revision = 0;
+    else if (cluster->sync_absent_revision == 0)
+        cluster->sync_absent_revision = buried != 0 ? buried : cluster->state->revision;
+}
+
+static void note_failover(struct cluster *cluster)
+{
+    int64_t revision = cluster->words.view.failover.mod_revision;
+    if (revision != cluster->failover_revision)
+        cluster->failover_seen_at = clock_mono();
+    cluster->failover_revision = revision;
+}
+
+/* A trace of a renewal (pgvigil/renewed). What is older than we are counts as new: nobody knows. */
+static void note_renewed(struct cluster *cluster)
+{
+    int64_t revision = etcd_table_revision(&cluster->state->table, "pgvigil/renewed");
+    if (revision == 0 || revision == cluster->renewed_revision)
+        return;
+    cluster->renewed_revision = revision;
+    cluster->renewed_at = clock_mono();
+    const char *value = cluster_value(cluster, "pgvigil/renewed");
+    auto_json json_t *json = NULL;
+    int64_t ttl_s = 0;
+    if (value != NULL && json_parse(value, strlen(value), "pgvigil/renewed", &json, NULL) == ERR_OK)
+        (void)json_get_int((struct json_reader){ .object = json, .name = "pgvigil/renewed" }, "ttl",
+                           &ttl_s, NULL);
+    cluster->renewed_ttl_ms = ttl_s * 1000;
+}
+
+static void note_full(struct cluster *cluster)
+{
+    bool full = etcd_table_full(&cluster->state->table);
+    if (full && !cluster->full)
+        log_error("store: more than %d keys under %s -> it is not taken for read", LIMIT_KEYS,
+                  cluster->prefix);
+    cluster->full = full;
+}
+
+static void on_change(void *arg)
+{
+    struct cluster *cluster = arg;
+    cluster_view_read(etcd_feed_table(cluster->feed), cluster->self, &cluster->words);
+    note_leader(cluster);
+    note_sync(cluster);
+    note_failover(cluster);
+    note_renewed(cluster);
+    note_full(cluster);
+    source_trigger(cluster->changed);
+}
+
+/* S6: a store that went back in time, or another one: what we know is not of this one. */
+static void on_forgotten(void *arg)
+{
+    struct cluster *cluster = arg;
+    log_error("store: etcd is another cluster than before, or went back in time -> what was known "
+              "of it is forgotten");
+    cluster->gone_lease = 0;
+    cluster->renewed_revision = 0;
+    cluster->leader_lost_revision = 0;
+    cluster->sync_absent_revision = 0;
+}
+
+/* --- the holder's lease (L7) --- */
+
+static void on_question(void *arg, const struct etcd_lease_result *result)
+{
+    struct cluster *cluster = arg;
+    cluster->question = etcd_call_free(cluster->question);
+    bool gone = result->outcome.code == ERR_OK && result->ttl_s < 0;
+    /* A member of an older term may never have heard of this lease. The grant lies before the
+     * record, so that who has applied the record knows the lease if it lives. */
+    bool knows = result->outcome.header.raft_term >= cluster->state->term &&
+                 result->outcome.header.revision >= cluster->asked_revision;
+    if (gone && knows) {
+        cluster->gone_lease = cluster->asked_lease;
+        log_info("store: lease %llx of the former holder is gone -> the key is free once its "
+                 "holding has ended",
+                 (unsigned long long)cluster->asked_lease);
+        source_trigger(cluster->changed);
+    } else {
+        source_arm_in(cluster->question_timer, QUESTION_MS);
+    }
+}
+
+static void ask_for_holder(struct cluster *cluster, struct mono now)
+{
+    const struct store_view *view = &cluster->words.view;
+    if (view->holder.lease_id == cluster->gone_lease || cluster->question != NULL)
+        return;
+    bool same = cluster->asked_lease == view->holder.lease_id;
+    if (same && mono_diff(now, cluster->asked_at) < QUESTION_MS)
+        return;
+    cluster->asked_at = now;
+    cluster->asked_lease = view->holder.lease_id;
+    cluster->asked_revision = view->holder.mod_revision;
+    struct etcd_how how = { .timeout_ms = cluster->spec.ttl_ms / 4, .endpoint = ETCD_ANY };
+    cluster->question = etcd_lease_time_to_live(cluster->spec.etcd, view->holder.lease_id, how,
+                                                on_question, cluster);
+}
+
+/* A lease can end before its time (act/keeper_renewal.c): what was renewed under it may last until
+ * ttl after its last trace. */
+static bool holding_may_last(struct cluster *cluster, struct mono now)
+{
+    int64_t ttl_ms = cluster->renewed_ttl_ms > cluster->spec.ttl_ms ? cluster->renewed_ttl_ms
+                                                                    : cluster->spec.ttl_ms;
+    struct mono until = mono_add(cluster->renewed_at, ttl_ms);
+    if (cluster->renewed_revision == 0 || !mono_before(now, until))
+        return false;
+    source_arm_at(cluster->question_timer, until);
+    return true;
+}
+
+static bool holder_is_gone(struct cluster *cluster, struct mono now)
+{
+    const struct store_view *view = &cluster->words.view;
+    if (!cluster->state->loaded || view->leader_exists || !view->holder.exists ||
+        view->holder.released)
+        return false;
+    ask_for_holder(cluster, now);
+    return cluster->gone_lease != 0 && view->holder.lease_id == cluster->gone_lease &&
+           !holding_may_last(cluster, now);
+}
+
+/* --- the view --- */
+
+/* S6. A revision that is still being recorded keeps this node from racing; one that leads already
+ * does not stop to be fit because it has just written /sync itself. */
+static bool same_cluster(const struct cluster *cluster)
+{
+    const struct store_view *view = &cluster->words.view;
+    if (!cluster->state->loaded)
+        return false;
+    if (cluster->spec.remember == NULL)
+        return true;
+    int64_t revision = view->sync.exists ? view->sync.mod_revision : cluster->sync_absent_revision;
+    switch (cluster->spec.remember(cluster->spec.arg, cluster->state->id, revision)) {
+    case CLUSTER_SAME:
+        return true;
+    case CLUSTER_RECORDING:
+        return view->leader_exists && strcmp(view->leader, cluster->self) == 0;
+    case CLUSTER_OTHER:
+        break;
+    }
+    return false;
+}
+
+static bool is_due(const struct failover *failover)
+{
+    if (!failover->scheduled)
+        return true;
+    int64_t late_ms = clock_wall().ms - failover->scheduled_at.ms;
+    return late_ms >= 0 && late_ms < SCHEDULE_WINDOW_MS;
+}
+
+static void fill_failover(const struct cluster *cluster, struct mono now,
+                          struct failover_request *request)
+{
+    if (!request->exists)
+        return;
+    request->due = is_due(&cluster->words.failover);
+    request->age_ms = mono_diff(now, cluster->failover_seen_at);
+    request->after_leader_loss = !cluster->words.view.leader_exists &&
+                                 cluster->leader_lost_revision != 0 &&
+                                 request->mod_revision > cluster->leader_lost_revision;
+}
+
+void cluster_fill(struct cluster *cluster, struct mono now, struct store_view *ret_view)
+{
+    *ret_view = cluster->words.view;
+    ret_view->loaded = cluster->state->loaded;
+    ret_view->reachable = cluster->state->heard_once &&
+                          mono_diff(now, cluster->state->heard) <= cluster->spec.ttl_ms / 2;
+    ret_view->same_cluster = same_cluster(cluster);
+    ret_view->age_ms = mono_diff(now, cluster->state->word_at);
+    fill_failover(cluster, now, &ret_view->failover);
+    ret_view->holder.lease_gone = holder_is_gone(cluster, now);
+}
+
+/* --- single keys --- */
+
+static struct cluster_key key_of(const struct etcd_entry *entry)
+{
+    return (struct cluster_key){
+        .name = entry->name,
+        .value = entry->value,
+        .len = entry->len,
+        .create_revision = entry->create_revision,
+        .mod_revision = entry->mod_revision,
+        .lease = entry->lease,
+    };
+}
+
+bool cluster_get(const struct cluster *cluster, const char *name, struct cluster_key *ret_key)
+{
+    const struct etcd_entry *entry = etcd_table_find(&cluster->state->table, name);
+    if (entry == NULL)
+        return false;
+    *ret_key = key_of(entry);
+    return true;
+}
+
+const char *cluster_value(const struct cluster *cluster, const char *name)
+{
+    const struct etcd_entry *entry = etcd_table_find(&cluster->state->table, name);
+    return entry != NULL ? entry->value : NULL;
+}
+
+bool cluster_next(const struct cluster *cluster, const char *prefix, const char *after,
+                  struct cluster_key *ret_key)
+{
+    const struct etcd_entry *entry = etcd_table_next(&cluster->state->table, prefix, after);
+    if (entry == NULL)
+        return false;
+    *ret_key = key_of(entry);
+    return true;
+}
+
+const char *cluster_prefix(const struct cluster *cluster)
+{
+    return cluster->prefix;
+}
+
+const char *cluster_self(const struct cluster *cluster)
+{
+    return cluster->self;
+}
+
+int64_t cluster_revision(const struct cluster *cluster)
+{
+    return cluster->state->revision;
+}
+
+uint64_t cluster_id(const struct cluster *cluster)
+{
+    return cluster->state->id;
+}
+
+struct wall cluster_last_seen(const struct cluster *cluster)
+{
+    return cluster->state->last_seen;
 }
 
 /* --- life --- */
@@ -293,6 +352,11 @@ static void on_question_timer(void *arg)
     source_trigger(cluster->changed); /* the next cluster_fill asks again */
 }
 
+static int64_t answer_ms(int64_t ttl_ms)
+{
+    return ttl_ms / 8 > ANSWER_MIN_MS ? ttl_ms / 8 : ANSWER_MIN_MS;
+}
+
 struct cluster *cluster_new(const struct cluster_spec *spec)
 {
     struct cluster *cluster = mem_struct(struct cluster);
@@ -300,10 +364,19 @@ struct cluster *cluster_new(const struct cluster_spec *spec)
     cluster->prefix = mem_strdup(spec->prefix);
     cluster->self = mem_strdup(spec->self);
     cluster->changed = loop_defer(spec->loop, spec->changed, spec->arg);
-    cluster->timer = loop_timer(spec->loop, on_timer, cluster);
     cluster->question_timer = loop_timer(spec->loop, on_question_timer, cluster);
-    cluster->endpoint = ETCD_ANY;
-    read_begin(cluster);
+    const struct etcd_feed_spec feed = {
+        .loop = spec->loop,
+        .etcd = spec->etcd,
+        .prefix = spec->prefix,
+        .check_ms = spec->ttl_ms / 4,
+        .answer_ms = answer_ms(spec->ttl_ms),
+        .changed = on_change,
+        .forgotten = on_forgotten,
+        .arg = cluster,
+    };
+    cluster->feed = etcd_feed_new(&feed);
+    cluster->state = etcd_feed_state(cluster->feed);
     return cluster;
 }
 
@@ -311,12 +384,10 @@ struct cluster *cluster_free(struct cluster *cluster)
 {
     if (cluster == NULL)
         return NULL;
-    stop_listening(cluster);
     etcd_call_free(cluster->question);
     source_free(cluster->question_timer);
-    source_free(cluster->timer);
     source_free(cluster->changed);
-    cluster_table_done(&cluster->table);
+    etcd_feed_free(cluster->feed);
     free(cluster->prefix);
     free(cluster->self);
     free(cluster);
@@ -326,4 +397,5 @@ struct cluster *cluster_free(struct cluster *cluster)
 void cluster_set_ttl(struct cluster *cluster, int64_t ttl_ms)
 {
     cluster->spec.ttl_ms = ttl_ms;
+    etcd_feed_set_pace(cluster->feed, ttl_ms / 4, answer_ms(ttl_ms));
 }

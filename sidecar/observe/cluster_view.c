@@ -17,16 +17,16 @@
 #define KEY_MEMBERS "members/"
 #define KEY_DATA "pgvigil/data/"
 
-static void complain(struct cluster_entry *entry, const struct err *err)
+static void complain(struct etcd_entry *entry, const struct err *err)
 {
     if (!entry->complained)
         log_warn("store: key %s cannot be read: %s -> taken for the worst", entry->name, err->text);
     entry->complained = true;
 }
 
-static void read_leader(const struct cluster_table *table, struct store_view *view)
+static void read_leader(const struct etcd_table *table, struct store_view *view)
 {
-    const struct cluster_entry *entry = cluster_table_find(table, "leader");
+    const struct etcd_entry *entry = etcd_table_find(table, "leader");
     if (entry == NULL)
         return;
     view->leader_exists = true;
@@ -36,9 +36,9 @@ static void read_leader(const struct cluster_table *table, struct store_view *vi
     view->leader_mod_revision = entry->mod_revision;
 }
 
-static void read_holder(const struct cluster_table *table, struct store_view *view)
+static void read_holder(const struct etcd_table *table, struct store_view *view)
 {
-    struct cluster_entry *entry = cluster_table_find(table, "pgvigil/release");
+    struct etcd_entry *entry = etcd_table_find(table, "pgvigil/release");
     if (entry == NULL)
         return;
     struct err err;
@@ -49,9 +49,9 @@ static void read_holder(const struct cluster_table *table, struct store_view *vi
     view->holder = (struct lease_holder){ .exists = true, .mod_revision = entry->mod_revision };
 }
 
-static void read_sync(const struct cluster_table *table, struct store_view *view)
+static void read_sync(const struct etcd_table *table, struct store_view *view)
 {
-    struct cluster_entry *entry = cluster_table_find(table, "sync");
+    struct etcd_entry *entry = etcd_table_find(table, "sync");
     if (entry == NULL)
         return;
     struct err err;
@@ -64,9 +64,9 @@ static void read_sync(const struct cluster_table *table, struct store_view *view
     text_copy(view->sync.leader, sizeof(view->sync.leader), "/unreadable");
 }
 
-static void read_initialize(const struct cluster_table *table, struct store_view *view)
+static void read_initialize(const struct etcd_table *table, struct store_view *view)
 {
-    const struct cluster_entry *entry = cluster_table_find(table, "initialize");
+    const struct etcd_entry *entry = etcd_table_find(table, "initialize");
     if (entry == NULL)
         return;
     view->initialize_exists = true;
@@ -75,9 +75,9 @@ static void read_initialize(const struct cluster_table *table, struct store_view
     view->initialize = strtoull(entry->value, NULL, 10);
 }
 
-static void read_confirmed(const struct cluster_table *table, struct store_view *view)
+static void read_confirmed(const struct etcd_table *table, struct store_view *view)
 {
-    struct cluster_entry *entry = cluster_table_find(table, "pgvigil/confirmed");
+    struct etcd_entry *entry = etcd_table_find(table, "pgvigil/confirmed");
     if (entry == NULL)
         return;
     view->confirmed_exists = true;
@@ -90,9 +90,9 @@ static void read_confirmed(const struct cluster_table *table, struct store_view 
     view->confirmed_lsn = UINT64_MAX; /* S7: nobody has got that far */
 }
 
-static void read_failover(const struct cluster_table *table, struct cluster_words *words)
+static void read_failover(const struct etcd_table *table, struct cluster_words *words)
 {
-    struct cluster_entry *entry = cluster_table_find(table, "failover");
+    struct etcd_entry *entry = etcd_table_find(table, "failover");
     if (entry == NULL)
         return;
     struct err err;
@@ -125,7 +125,7 @@ static struct peer *peer_named(struct store_view *view, const char *name)
     return peer;
 }
 
-static void read_member(struct cluster_entry *entry, const char *self, struct store_view *view)
+static void read_member(struct etcd_entry *entry, const char *self, struct store_view *view)
 {
     const char *name = entry->name + strlen(KEY_MEMBERS);
     if (strcmp(name, self) == 0 || *name == '\0' || strlen(name) >= LIMIT_NAME)
@@ -139,12 +139,12 @@ static void read_member(struct cluster_entry *entry, const char *self, struct st
         complain(entry, &err);
 }
 
-static void read_peers(struct cluster_table *table, const char *self, struct store_view *view)
+static void read_peers(struct etcd_table *table, const char *self, struct store_view *view)
 {
-    struct cluster_entry *entry = NULL;
-    while ((entry = cluster_table_next(table, KEY_MEMBERS, entry ? entry->name : "")) != NULL)
+    struct etcd_entry *entry = NULL;
+    while ((entry = etcd_table_next(table, KEY_MEMBERS, entry ? entry->name : "")) != NULL)
         read_member(entry, self, view);
-    while ((entry = cluster_table_next(table, KEY_DATA, entry ? entry->name : "")) != NULL) {
+    while ((entry = etcd_table_next(table, KEY_DATA, entry ? entry->name : "")) != NULL) {
         const char *name = entry->name + strlen(KEY_DATA);
         struct peer *peer = strcmp(name, self) == 0 ? NULL : peer_named(view, name);
         if (peer != NULL)
@@ -152,9 +152,9 @@ static void read_peers(struct cluster_table *table, const char *self, struct sto
     }
 }
 
-static void read_status(const struct cluster_table *table, struct store_view *view)
+static void read_status(const struct etcd_table *table, struct store_view *view)
 {
-    struct cluster_entry *entry = cluster_table_find(table, "status");
+    struct etcd_entry *entry = etcd_table_find(table, "status");
     if (entry == NULL)
         return;
     struct status status;
@@ -184,9 +184,9 @@ static void give_history(const struct history *history, struct store_view *view)
     }
 }
 
-static void read_history(const struct cluster_table *table, struct store_view *view)
+static void read_history(const struct etcd_table *table, struct store_view *view)
 {
-    struct cluster_entry *entry = cluster_table_find(table, "history");
+    struct etcd_entry *entry = etcd_table_find(table, "history");
     if (entry == NULL)
         return;
     auto_free struct history *history = mem_struct(struct history);
@@ -197,7 +197,7 @@ static void read_history(const struct cluster_table *table, struct store_view *v
         give_history(history, view);
 }
 
-void cluster_view_read(struct cluster_table *table, const char *self, struct cluster_words *ret)
+void cluster_view_read(struct etcd_table *table, const char *self, struct cluster_words *ret)
 {
     *ret = (struct cluster_words){ 0 };
     struct store_view *view = &ret->view;
@@ -211,7 +211,7 @@ void cluster_view_read(struct cluster_table *table, const char *self, struct clu
     read_peers(table, self, view);
     read_history(table, view);
 
-    const struct cluster_entry *config = cluster_table_find(table, "config");
+    const struct etcd_entry *config = etcd_table_find(table, "config");
     view->config_exists = config != NULL;
     view->config_mod_revision = config != NULL ? config->mod_revision : 0;
 }

@@ -6,8 +6,8 @@
  * unreadable /sync names nobody who may race, an unreadable holder record is unmarked, an
  * unreadable `confirmed` is a position that nobody has. */
 #include "cluster/failover.h"
+#include "etcd/table.h"
 #include "sidecar/core/view.h"
-#include "sidecar/observe/cluster_table.h"
 
 struct cluster_words {
     struct store_view view;
@@ -15,4 +15,4 @@ struct cluster_words {
 };
 
 /* Logs once for each version of a key that it cannot read. */
-void cluster_view_read(struct cluster_table *table, const char *self, struct cluster_words *ret);
+void cluster_view_read(struct etcd_table *table, const char *self, struct cluster_words *ret);

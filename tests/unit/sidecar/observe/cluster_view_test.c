@@ -7,29 +7,29 @@
 
 #include "json/json.h"
 
-static struct cluster_table table;
+static struct etcd_table table;
 static struct cluster_words words; /* too large for some stacks */
 
 static void setup(void)
 {
     json_setup();
-    table = (struct cluster_table){ 0 };
+    table = (struct etcd_table){ 0 };
 }
 
 static void teardown(void)
 {
-    cluster_table_done(&table);
+    etcd_table_done(&table);
 }
 
 static void put(const char *name, const char *value)
 {
     static int64_t revision = 100;
     revision++;
-    cluster_table_put(&table, &(struct cluster_key){ .name = name,
-                                                     .value = value,
-                                                     .len = strlen(value),
-                                                     .mod_revision = revision,
-                                                     .lease = 7 });
+    etcd_table_put(&table, &(struct etcd_kv){ .key = name,
+                                              .value = value,
+                                              .value_len = strlen(value),
+                                              .mod_revision = revision,
+                                              .lease = 7 });
 }
 
 static const struct store_view *read(void)

@@ -1,4 +1,4 @@
-#include "sidecar/observe/cluster_table.h"
+#include "etcd/table.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -7,28 +7,29 @@
 
 #include "base/limits.h"
 
-static struct cluster_table table;
+static struct etcd_table table;
 
 static void setup(void)
 {
-    table = (struct cluster_table){ 0 };
+    table = (struct etcd_table){ 0 };
 }
 
 static void teardown(void)
 {
-    cluster_table_done(&table);
+    etcd_table_done(&table);
 }
 
 static bool put(const char *name, const char *value, int64_t revision)
 {
-    return cluster_table_put(
-        &table, &(struct cluster_key){
-                    .name = name, .value = value, .len = strlen(value), .mod_revision = revision });
+    return etcd_table_put(&table, &(struct etcd_kv){ .key = name,
+                                                     .value = value,
+                                                     .value_len = strlen(value),
+                                                     .mod_revision = revision });
 }
 
 static const char *value(const char *name)
 {
-    const struct cluster_entry *entry = cluster_table_find(&table, name);
+    const struct etcd_entry *entry = etcd_table_find(&table, name);
     return entry != NULL ? entry->value : NULL;
 }
 
@@ -40,7 +41,7 @@ START_TEST(the_newest_word_stays)
     ck_assert(!put("a", "2", 20));
     ck_assert_str_eq(value("a"), "2");
     ck_assert(put("a", "3", 30));
-    ck_assert_int_eq(cluster_table_find(&table, "a")->create_revision, 20);
+    ck_assert_int_eq(etcd_table_find(&table, "a")->create_revision, 20);
 }
 END_TEST
 
@@ -49,17 +50,17 @@ END_TEST
 START_TEST(a_deleted_key_does_not_come_back)
 {
     (void)put("a", "1", 10);
-    ck_assert(cluster_table_delete(&table, "a", 30));
+    ck_assert(etcd_table_delete(&table, "a", 30));
     ck_assert(!put("a", "2", 20));
     ck_assert_ptr_null(value("a"));
-    ck_assert_int_eq(cluster_table_revision(&table, "a"), 30);
+    ck_assert_int_eq(etcd_table_revision(&table, "a"), 30);
     ck_assert(put("a", "4", 40));
-    ck_assert_int_eq(cluster_table_find(&table, "a")->create_revision, 40);
-    ck_assert(!cluster_table_delete(&table, "a", 35));
-    cluster_table_delete(&table, "a", 50);
-    cluster_table_settle(&table, 49);
-    ck_assert_int_eq(cluster_table_revision(&table, "a"), 50);
-    cluster_table_settle(&table, 50);
+    ck_assert_int_eq(etcd_table_find(&table, "a")->create_revision, 40);
+    ck_assert(!etcd_table_delete(&table, "a", 35));
+    etcd_table_delete(&table, "a", 50);
+    etcd_table_settle(&table, 49);
+    ck_assert_int_eq(etcd_table_revision(&table, "a"), 50);
+    etcd_table_settle(&table, 50);
     ck_assert_uint_eq(table.n, 0);
 }
 END_TEST
@@ -70,15 +71,15 @@ START_TEST(a_snapshot_deletes)
     (void)put("a", "1", 10);
     (void)put("b", "1", 11);
     (void)put("c", "1", 30);
-    cluster_table_begin(&table);
+    etcd_table_begin(&table);
     (void)put("b", "1", 11);
     (void)put("d", "1", 15);
-    ck_assert(cluster_table_end(&table, 20));
+    ck_assert(etcd_table_end(&table, 20));
     ck_assert_ptr_null(value("a"));
     ck_assert_ptr_nonnull(value("b"));
     ck_assert_ptr_nonnull(value("c"));
     ck_assert_ptr_nonnull(value("d"));
-    ck_assert_int_eq(cluster_table_revision(&table, "a"), 20);
+    ck_assert_int_eq(etcd_table_revision(&table, "a"), 20);
 }
 END_TEST
 
@@ -90,13 +91,13 @@ START_TEST(keys_below_a_prefix_come_in_order)
     (void)put("member", "1", 4);
     (void)put("membersx", "1", 5);
     (void)put("leader", "1", 6);
-    cluster_table_delete(&table, "members/b", 7);
-    const struct cluster_entry *entry = cluster_table_next(&table, "members/", "");
+    etcd_table_delete(&table, "members/b", 7);
+    const struct etcd_entry *entry = etcd_table_next(&table, "members/", "");
     ck_assert_str_eq(entry->name, "members/a");
-    entry = cluster_table_next(&table, "members/", entry->name);
+    entry = etcd_table_next(&table, "members/", entry->name);
     ck_assert_str_eq(entry->name, "members/c");
-    ck_assert_ptr_null(cluster_table_next(&table, "members/", entry->name));
-    ck_assert_str_eq(cluster_table_next(&table, "", "")->name, "leader");
+    ck_assert_ptr_null(etcd_table_next(&table, "members/", entry->name));
+    ck_assert_str_eq(etcd_table_next(&table, "", "")->name, "leader");
 }
 END_TEST
 
@@ -106,10 +107,10 @@ START_TEST(a_full_table_says_so)
     for (int key = 0; key < LIMIT_KEYS; key++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "k%d", key);
-        ck_assert(!cluster_table_full(&table));
+        ck_assert(!etcd_table_full(&table));
         ck_assert(put(name, "1", key + 1));
     }
-    ck_assert(cluster_table_full(&table));
+    ck_assert(etcd_table_full(&table));
     ck_assert(!put("one more", "1", 9999));
     ck_assert(put("k1", "2", 10000));
 }

@@ -1,14 +1,14 @@
 #pragma once
-/* The raw keys of our prefix, sorted by name, each with the revision that it was last heard of at.
+/* The raw keys of a prefix, sorted by name, each with the revision that it was last heard of at.
  * Words may come twice and out of order (own writes, reads and the watch run side by side): only a
  * newer one changes anything. A deleted key stays as a gravestone until nothing older can come. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sidecar/cluster.h"
+#include "etcd/kv.h"
 
-struct cluster_entry {
+struct etcd_entry {
     char *name;  /* without the prefix */
     char *value; /* 0-terminated; NULL: deleted at mod_revision */
     size_t len;
@@ -19,33 +19,33 @@ struct cluster_entry {
     bool confirmed;  /* by the snapshot that is being taken */
 };
 
-struct cluster_table {
+struct etcd_table {
     size_t n;
     size_t room;
-    struct cluster_entry *entries;
+    struct etcd_entry *entries;
 };
 
-void cluster_table_done(struct cluster_table *table);
+void etcd_table_done(struct etcd_table *table);
 
 /* NULL when it is not there (never heard of, or deleted). Borrowed until the next change. */
-struct cluster_entry *cluster_table_find(const struct cluster_table *table, const char *name);
+struct etcd_entry *etcd_table_find(const struct etcd_table *table, const char *name);
 /* When it was last heard of, also as deleted; 0: never. */
-int64_t cluster_table_revision(const struct cluster_table *table, const char *name);
+int64_t etcd_table_revision(const struct etcd_table *table, const char *name);
 /* The first existing entry whose name begins with `prefix` and is greater than `after`. */
-struct cluster_entry *cluster_table_next(const struct cluster_table *table, const char *prefix,
-                                         const char *after);
+struct etcd_entry *etcd_table_next(const struct etcd_table *table, const char *prefix,
+                                   const char *after);
 
-/* A key as of a revision. create_revision 0: not said; kept where the key exists, else
+/* A key as of a revision, `key` without the prefix. create_revision 0: not said; kept where the key exists, else
  * `mod_revision`. True: this was news. False as well when the table is full (LIMIT_KEYS): see
- * cluster_table_full. */
-bool cluster_table_put(struct cluster_table *table, const struct cluster_key *key);
-bool cluster_table_delete(struct cluster_table *table, const char *name, int64_t revision);
-bool cluster_table_full(const struct cluster_table *table);
+ * etcd_table_full. */
+bool etcd_table_put(struct etcd_table *table, const struct etcd_kv *kv);
+bool etcd_table_delete(struct etcd_table *table, const char *name, int64_t revision);
+bool etcd_table_full(const struct etcd_table *table);
 
 /* A snapshot of the whole prefix as of `revision`: begin, put each key, end. What it does not hold
  * and what is not newer was deleted. True: something was. */
-void cluster_table_begin(struct cluster_table *table);
-bool cluster_table_end(struct cluster_table *table, int64_t revision);
+void etcd_table_begin(struct etcd_table *table);
+bool etcd_table_end(struct etcd_table *table, int64_t revision);
 
 /* Nothing older than `revision` can come any more: gravestones up to it are removed. */
-void cluster_table_settle(struct cluster_table *table, int64_t revision);
+void etcd_table_settle(struct etcd_table *table, int64_t revision);

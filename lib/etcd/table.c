@@ -1,4 +1,4 @@
-#include "sidecar/observe/cluster_table.h"
+#include "etcd/table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,22 +7,22 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-static void entry_done(struct cluster_entry *entry)
+static void entry_done(struct etcd_entry *entry)
 {
     free(entry->name);
     free(entry->value);
 }
 
-void cluster_table_done(struct cluster_table *table)
+void etcd_table_done(struct etcd_table *table)
 {
     for (size_t entry = 0; entry < table->n; entry++)
         entry_done(&table->entries[entry]);
     free(table->entries);
-    *table = (struct cluster_table){ 0 };
+    *table = (struct etcd_table){ 0 };
 }
 
 /* The position of the first entry that is not less than `name`. */
-static size_t lower_bound(const struct cluster_table *table, const char *name)
+static size_t lower_bound(const struct etcd_table *table, const char *name)
 {
     size_t low = 0;
     size_t high = table->n;
@@ -37,7 +37,7 @@ static size_t lower_bound(const struct cluster_table *table, const char *name)
 }
 
 /* Existing or gravestone. */
-static struct cluster_entry *find_any(const struct cluster_table *table, const char *name)
+static struct etcd_entry *find_any(const struct etcd_table *table, const char *name)
 {
     size_t at = lower_bound(table, name);
     if (at == table->n || strcmp(table->entries[at].name, name) != 0)
@@ -45,24 +45,24 @@ static struct cluster_entry *find_any(const struct cluster_table *table, const c
     return &table->entries[at];
 }
 
-struct cluster_entry *cluster_table_find(const struct cluster_table *table, const char *name)
+struct etcd_entry *etcd_table_find(const struct etcd_table *table, const char *name)
 {
-    struct cluster_entry *entry = find_any(table, name);
+    struct etcd_entry *entry = find_any(table, name);
     return entry != NULL && entry->value != NULL ? entry : NULL;
 }
 
-int64_t cluster_table_revision(const struct cluster_table *table, const char *name)
+int64_t etcd_table_revision(const struct etcd_table *table, const char *name)
 {
-    const struct cluster_entry *entry = find_any(table, name);
+    const struct etcd_entry *entry = find_any(table, name);
     return entry != NULL ? entry->mod_revision : 0;
 }
 
-struct cluster_entry *cluster_table_next(const struct cluster_table *table, const char *prefix,
-                                         const char *after)
+struct etcd_entry *etcd_table_next(const struct etcd_table *table, const char *prefix,
+                                   const char *after)
 {
     const char *from = strcmp(after, prefix) < 0 ? prefix : after;
     for (size_t at = lower_bound(table, from); at < table->n; at++) {
-        struct cluster_entry *entry = &table->entries[at];
+        struct etcd_entry *entry = &table->entries[at];
         if (!text_starts_with(entry->name, prefix))
             return NULL;
         if (entry->value != NULL && strcmp(entry->name, after) > 0)
@@ -71,14 +71,14 @@ struct cluster_entry *cluster_table_next(const struct cluster_table *table, cons
     return NULL;
 }
 
-bool cluster_table_full(const struct cluster_table *table)
+bool etcd_table_full(const struct etcd_table *table)
 {
     return table->n >= LIMIT_KEYS;
 }
 
-static struct cluster_entry *insert(struct cluster_table *table, const char *name)
+static struct etcd_entry *insert(struct etcd_table *table, const char *name)
 {
-    if (cluster_table_full(table))
+    if (etcd_table_full(table))
         return NULL;
     if (table->n == table->room) {
         table->room = table->room == 0 ? 32 : table->room * 2;
@@ -88,34 +88,34 @@ static struct cluster_entry *insert(struct cluster_table *table, const char *nam
     memmove(&table->entries[at + 1], &table->entries[at],
             (table->n - at) * sizeof(*table->entries));
     table->n++;
-    table->entries[at] = (struct cluster_entry){ .name = mem_strdup(name) };
+    table->entries[at] = (struct etcd_entry){ .name = mem_strdup(name) };
     return &table->entries[at];
 }
 
-bool cluster_table_put(struct cluster_table *table, const struct cluster_key *key)
+bool etcd_table_put(struct etcd_table *table, const struct etcd_kv *kv)
 {
-    struct cluster_entry *entry = find_any(table, key->name);
+    struct etcd_entry *entry = find_any(table, kv->key);
     if (entry == NULL)
-        entry = insert(table, key->name);
+        entry = insert(table, kv->key);
     if (entry == NULL)
         return false;
     entry->confirmed = true;
-    if (entry->mod_revision >= key->mod_revision)
+    if (entry->mod_revision >= kv->mod_revision)
         return false;
-    int64_t create = key->create_revision;
+    int64_t create = kv->create_revision;
     if (create == 0)
-        create = entry->value != NULL ? entry->create_revision : key->mod_revision;
+        create = entry->value != NULL ? entry->create_revision : kv->mod_revision;
     free(entry->value);
-    entry->value = mem_strndup(key->value, key->len);
-    entry->len = key->len;
+    entry->value = mem_strndup(kv->value, kv->value_len);
+    entry->len = kv->value_len;
     entry->create_revision = create;
-    entry->mod_revision = key->mod_revision;
-    entry->lease = key->lease;
+    entry->mod_revision = kv->mod_revision;
+    entry->lease = kv->lease;
     entry->complained = false;
     return true;
 }
 
-static void bury(struct cluster_entry *entry, int64_t revision)
+static void bury(struct etcd_entry *entry, int64_t revision)
 {
     free(entry->value);
     entry->value = NULL;
@@ -125,9 +125,9 @@ static void bury(struct cluster_entry *entry, int64_t revision)
     entry->mod_revision = revision;
 }
 
-bool cluster_table_delete(struct cluster_table *table, const char *name, int64_t revision)
+bool etcd_table_delete(struct etcd_table *table, const char *name, int64_t revision)
 {
-    struct cluster_entry *entry = find_any(table, name);
+    struct etcd_entry *entry = find_any(table, name);
     if (entry == NULL || entry->mod_revision >= revision)
         return false;
     bool existed = entry->value != NULL;
@@ -135,17 +135,17 @@ bool cluster_table_delete(struct cluster_table *table, const char *name, int64_t
     return existed;
 }
 
-void cluster_table_begin(struct cluster_table *table)
+void etcd_table_begin(struct etcd_table *table)
 {
     for (size_t entry = 0; entry < table->n; entry++)
         table->entries[entry].confirmed = false;
 }
 
-bool cluster_table_end(struct cluster_table *table, int64_t revision)
+bool etcd_table_end(struct etcd_table *table, int64_t revision)
 {
     bool deleted = false;
     for (size_t at = 0; at < table->n; at++) {
-        struct cluster_entry *entry = &table->entries[at];
+        struct etcd_entry *entry = &table->entries[at];
         if (entry->confirmed || entry->value == NULL || entry->mod_revision > revision)
             continue;
         bury(entry, revision);
@@ -154,11 +154,11 @@ bool cluster_table_end(struct cluster_table *table, int64_t revision)
     return deleted;
 }
 
-void cluster_table_settle(struct cluster_table *table, int64_t revision)
+void etcd_table_settle(struct etcd_table *table, int64_t revision)
 {
     size_t kept = 0;
     for (size_t at = 0; at < table->n; at++) {
-        struct cluster_entry entry = table->entries[at];
+        struct etcd_entry entry = table->entries[at];
         if (entry.value == NULL && entry.mod_revision <= revision)
             entry_done(&entry);
         else
