@@ -97,10 +97,14 @@ class Node:
         self.create()
         self.start()
 
+    def on_volume(self, script, stdin=None, timeout=60):
+        """Runs a shell script on the volume of a stopped node; what it printed."""
+        return run("docker", "run", "--rm", "-i", "--user", "postgres", "--network", "none", "--entrypoint", "sh",
+                   "-v", f"{self.volume}:{DATA}", self.cluster.image, "-ec", script, stdin=stdin, timeout=timeout)
+
     def wipe(self, folder):
         """Removes <volume>/<folder> of a stopped node."""
-        run("docker", "run", "--rm", "--user", "0", "--entrypoint", "rm", "-v", f"{self.volume}:{DATA}",
-            self.cluster.image, "-rf", f"{DATA}/{folder}")
+        self.on_volume(f"rm -rf {DATA}/{folder}")
 
     @property
     def running(self):
@@ -261,7 +265,8 @@ class Cluster:
                         "authentication": {"username": "admin", "password": "demo-rest"}},
             "bootstrap": {"dcs": {"ttl": self.ttl, "synchronous_mode": True, **self.dcs,
                                   "postgresql": {"use_pg_rewind": True, "use_slots": True,
-                                                 "parameters": {"max_connections": 60}}}},
+                                                 "parameters": {"max_connections": 60},
+                                                 **self.dcs.get("postgresql", {})}}},
             "pgvigil": {
                 "state_dir": f"{DATA}/pgvigil" if not node.witness else f"{DATA}/etcd/pgvigil",
                 "etcd": {
@@ -404,9 +409,26 @@ class Cluster:
                 continue
         return None
 
-    def move_raft_leader(self, node):
+    def lease_left(self):
+        """Seconds that the leader's lease has left; below 0 when there is none."""
+        lease = json.loads(self.etcd("get", "/service/demo/leader", "-w", "json"))["kvs"][0]["lease"]
+        return json.loads(self.etcd("lease", "timetolive", format(lease, "x"), "-w", "json"))["ttl"]
+
+    def move_raft_leader(self, node, settle=True):
+        """Raft leadership to this node's member. settle: and a renewal of the leader's lease under it, for a new raft
+        leader extends all leases by an election timeout, and the next renewal takes that back."""
         out = json.loads(self.etcd("member", "list", "-w", "json"))
         wanted = next(m["ID"] for m in out["members"] if m["name"] == node.name)
         holder = self.raft_leader()
-        if holder is not node:
-            holder.exec("etcdctl", f"--endpoints=http://{holder.ip}:2379", "move-leader", format(wanted, "x"))
+        if holder is node:
+            return
+        holder.exec("etcdctl", f"--endpoints=http://{holder.ip}:2379", "move-leader", format(wanted, "x"))
+        wait_for(f"raft leader {node}", lambda: self.raft_leader() is node, 10)
+        if not settle:
+            return
+        seen = [self.lease_left()]
+
+        def renewed():
+            seen.append(self.lease_left())
+            return seen[-1] > seen[-2]
+        wait_for("a renewal under the new raft leader", renewed, 2 * self.ttl)

@@ -1,6 +1,5 @@
 """etcd set back or lost for good: where a person must decide (S6, E4)."""
 from lab.cluster import DATA, wait_for
-from lab.docker import run
 
 from . import case, now
 
@@ -12,12 +11,6 @@ def reason(node):
     return node.rest("/patroni", timeout=1)[1].get("pgvigil", {}).get("reason", "")
 
 
-def on_volume(node, script):
-    """Runs a script on the volume of a stopped node."""
-    return run("docker", "run", "--rm", "--user", "postgres", "--network", "none", "--entrypoint", "sh", "-v",
-               f"{node.volume}:{DATA}", node.cluster.image, "-ec", script, timeout=60)
-
-
 def restore(cluster, snapshot):
     """What the etcd handbook says: every member from the same snapshot, as a new cluster."""
     members = ",".join(f"{v.name}=http://{v.ip}:2380" for v in cluster.voters)
@@ -25,8 +18,7 @@ def restore(cluster, snapshot):
     for node in cluster.nodes:
         node.stop(30)
     for node in cluster.voters:
-        run("docker", "run", "--rm", "-i", "--user", "postgres", "--network", "none", "--entrypoint", "sh", "-v",
-            f"{node.volume}:{DATA}", cluster.image, "-ec",
+        node.on_volume(
             f"base64 -d > {DATA}/etcd/yesterday; rm -rf {ETCD_DATA}; tool=$(command -v etcdutl || command -v etcdctl); "
             f"$tool snapshot restore {DATA}/etcd/yesterday --name={node.name} --data-dir={ETCD_DATA} "
             f"--initial-cluster={members} --initial-advertise-peer-urls=http://{node.ip}:2380 "

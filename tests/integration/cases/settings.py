@@ -24,19 +24,3 @@ def settings(context):
         wait_for(f"max_connections on {node}", lambda n=node: n.sql("show max_connections")[0][0] == "80", 30)
     context.settle()
     return "work_mem by reload, max_connections by restart"
-
-
-@case("twenty-switchovers", soak=True)
-def twenty(context):
-    """20 switchovers in a row under load: none fails, nothing leaks."""
-    cluster = context.up()
-    writer = context.load()
-    for turn in range(20):
-        old = cluster.leader()
-        candidate = next(n for n in cluster.data if n is not old)
-        cluster.wait_sync(60, standby=candidate)
-        status, body = old.rest("/switchover", "POST", {"leader": old.name, "candidate": candidate.name}, timeout=40)
-        assert status == 200, (turn, status, body)
-        writer.wait_writes(30)
-    context.settle()
-    return f"worst gap {writer.gap():.2f} s"

@@ -87,9 +87,8 @@ def standby_strict(context):
     return str(words.get("pgvigil", {}).get("reason"))[:80]
 
 
-@case("reader-blocks-replay", short=True)
-def reader(context):
-    """A long reading transaction on the standby does not hold up the promotion."""
+def reader(context, lose):
+    """A long reading transaction on the standby holds up replay while lose(old, standby) moves the leadership."""
     cluster = context.up()
     writer = context.load()
     old, standby = standby_of(cluster)
@@ -101,13 +100,28 @@ def reader(context):
     cursor.execute("select count(*) from scratch")
     old.sql("drop table scratch")   # conflicts with the reader: replay waits for it
     began = now()
-    os.kill(old.postmaster(), signal.SIGKILL)
+    lose(old, standby)
     cluster.wait_leader(40, other_than=old)
     writer.wait_writes(40)
     gap = writer.gap(began - 1)
     reading.close()
     context.settle()
     return within("write gap", gap, 1.0)
+
+
+@case("reader-blocks-replay", short=True)
+def reader_failover(context):
+    """A long reading transaction on the standby does not hold up the promotion after a crash."""
+    return reader(context, lambda old, standby: os.kill(old.postmaster(), signal.SIGKILL))
+
+
+@case("reader-blocks-switchover")
+def reader_switchover(context):
+    """Nor a switchover."""
+    def switch(old, standby):
+        status, body = old.rest("/switchover", "POST", {"leader": old.name, "candidate": standby.name}, timeout=30)
+        assert status == 200, (status, body)
+    return reader(context, switch)
 
 
 @case("grow-with-stopped-checkpointer", short=True)

@@ -1,8 +1,9 @@
 """Empty start, and what a node does with what it finds."""
 import json
+import os
 import signal
 
-from lab.cluster import wait_for
+from lab.cluster import BIN, DATA, wait_for
 
 from . import case, now
 
@@ -22,8 +23,57 @@ def one_late(context):
     context.settle()
     both = sum(n.logs().count("initdb -> done") or ("plan: bootstrap -> done" in n.logs()) for n in cluster.data)
     assert both == 1, f"{both} nodes ran initdb to its end"
-    assert json.loads(cluster.key("config"))["ttl"] == 10 and cluster.key("initialize").isdigit()
+    one_cluster(cluster)
     return "one initdb"
+
+
+def one_cluster(cluster):
+    """Every key that a new cluster writes is there and says the same as the data."""
+    leader = cluster.leader()
+    identifiers = {str(n.sql("select system_identifier from pg_control_system()")[0][0]) for n in cluster.data}
+    assert identifiers == {cluster.key("initialize")}, (identifiers, cluster.key("initialize"))
+    assert cluster.key("leader") == leader.name, (cluster.key("leader"), leader)
+    config = json.loads(cluster.key("config"))
+    assert config["ttl"] == cluster.ttl and config["synchronous_mode"] is True, config
+    sync = json.loads(cluster.key("sync"))
+    assert sync["leader"] == leader.name and sync["sync_standby"] not in (None, "", leader.name), sync
+
+
+@case("empty-start-any-order")
+def any_order(context):
+    """Witness, second data node, a long pause, the first one; the witness is killed in the middle and comes back."""
+    cluster = context.make(ttl=3)
+    n1, n2 = cluster.data
+    cluster.start([cluster.witness])
+    wait_for("the witness waits", lambda: "waiting for" in cluster.witness.logs(), 30)
+    cluster.start([n2])
+    wait_for("n2 waits for n1", lambda: "n1" in json.dumps(n2.rest("/pgvigil/etcd")[1]), 30)
+    cluster.witness.kill()
+    cluster.start([n1])
+    wait_for("n1 waits for the witness", lambda: "waiting for w" in n1.logs(), 30)
+    cluster.witness.start()
+    cluster.wait_healthy()
+    context.load()
+    context.settle()
+    one_cluster(cluster)
+    return "one cluster"
+
+
+@case("empty-start-data-node-restarted", short=True)
+def restarted(context):
+    """A data node is killed as soon as etcd has formed and started again: it does not make a second cluster."""
+    cluster = context.make(ttl=3)
+    cluster.start()
+    n1 = cluster.data[0]
+    wait_for("n1 has founded etcd", lambda: "found a new cluster" in n1.logs(), 30)
+    n1.kill()
+    n1.start()
+    cluster.wait_healthy(120)
+    context.load()
+    context.settle()
+    one_cluster(cluster)
+    assert "found a new cluster" not in n1.logs().split("start: pgvigil-sidecar")[-1], "etcd was founded twice"
+    return "founder killed and back"
 
 
 @case("empty-start-winner-killed", short=True)
@@ -40,8 +90,7 @@ def winner_killed(context):
     cluster.wait_healthy(120)
     context.load()
     context.settle()
-    idents = {n.sql("select system_identifier from pg_control_system()")[0][0] for n in cluster.data}
-    assert len(idents) == 1 and str(idents.pop()) == cluster.key("initialize")
+    one_cluster(cluster)
     return f"{winner} was killed in initdb"
 
 
@@ -53,9 +102,7 @@ def foreign(context):
     victim = next(n for n in cluster.data if n is not primary)
     victim.stop(30)
     victim.wipe("pg/data")
-    from lab.docker import run
-    run("docker", "run", "--rm", "--user", "postgres", "--entrypoint", "initdb", "-v",
-        f"{victim.volume}:/var/lib/pgvigil", cluster.image, "-D", "/var/lib/pgvigil/pg/data", "-U", "postgres")
+    victim.on_volume(f"initdb -D {DATA}/pg/data -U postgres")
     victim.start()
     reason = wait_for("the reason in REST", lambda: "another cluster" in
                       victim.rest("/patroni", timeout=1)[1].get("pgvigil", {}).get("reason", "") and
@@ -67,10 +114,11 @@ def foreign(context):
     return reason[:90]
 
 
-@case("diverged-old-primary", short=True)
-def diverged(context):
-    """Local-only commits on an old primary: pg_rewind brings it back; they are gone, nothing acknowledged is."""
-    cluster = context.up(ttl=3)
+def diverge(context, postgresql=None, before=lambda cluster: None):
+    """A primary that has commits of its own is killed while its standby is cut off; it comes back and has diverged.
+    before(cluster) is called on the healthy cluster."""
+    cluster = context.up(ttl=3, dcs={"postgresql": postgresql or {}})
+    before(cluster)
     writer = context.load()
     old = cluster.leader()
     standby = next(n for n in cluster.data if n is not old)
@@ -78,11 +126,61 @@ def diverged(context):
     standby.cut_ports([old], [5432])   # what the kernels hold of the rows is lost with the connection
     for _ in range(20):
         old.sql("insert into lonely values (1)", options="-c synchronous_commit=local")
-    import os
     os.kill(old.postmaster(), signal.SIGKILL)
     cluster.wait_leader(40, other_than=old)
     standby.heal()
     writer.wait_writes(40)
+    return cluster, old
+
+
+@case("diverged-old-primary", short=True)
+def diverged(context):
+    """Local-only commits on an old primary: pg_rewind brings it back; they are gone, nothing acknowledged is."""
+    _, old = diverge(context, {"use_pg_rewind": True})
     context.settle()
     assert old.sql("select count(*) from lonely")[0][0] < 20, "the old primary was not rewound"
     return "rewound"
+
+
+@case("diverged-without-rewind", short=True)
+def diverged_stays_out(context):
+    """pg_rewind is not allowed, nor a clone: the old primary stays out, says why, and keeps its data; reinit mends it."""
+    cluster, old = diverge(context, {"use_pg_rewind": False})
+    reason = wait_for("the reason in REST", lambda: "use_pg_rewind is off" in said(old) and said(old), 40)
+    assert reason in old.logs() and cluster.leader() is not old
+    old.exec("test", "-f", f"{DATA}/pg/data/PG_VERSION")
+    status, body = old.rest("/reinitialize", "POST", {}, timeout=30)
+    assert status == 200, (status, body)
+    context.settle()
+    assert old.sql("select count(*) from lonely")[0][0] < 20, "the old primary was not cloned"
+    return reason[:110]
+
+
+@case("diverged-cloned-again")
+def diverged_cloned(context):
+    """pg_rewind is not allowed, but a clone is: the old primary is cloned again."""
+    _, old = diverge(context, {"use_pg_rewind": False, "remove_data_directory_on_diverged_timelines": True})
+    context.settle()
+    assert "base backup" in old.logs() and old.sql("select count(*) from lonely")[0][0] < 20
+    return "cloned again"
+
+
+@case("diverged-rewind-fails")
+def diverged_rewind_fails(context):
+    """pg_rewind fails (its program is gone): the old primary stays out and says so; with leave to clone, it clones."""
+    def break_rewind(cluster):
+        for node in cluster.data:
+            node.exec("chmod", "a-x", f"{BIN}/pg_rewind", user="root")
+    cluster, old = diverge(context, before=break_rewind)
+    reason = wait_for("the reason in REST", lambda: "pg_rewind failed" in said(old) and said(old), 60)
+    old.exec("test", "-f", f"{DATA}/pg/data/PG_VERSION")
+    leader = cluster.leader()
+    status, body = leader.rest("/config", "PATCH", {"postgresql": {"remove_data_directory_on_rewind_failure": True}})
+    assert status == 200, (status, body)
+    context.settle()
+    assert old.sql("select count(*) from lonely")[0][0] < 20, "the old primary was not cloned"
+    return reason[:110]
+
+
+def said(node):
+    return node.rest("/patroni", timeout=1)[1].get("pgvigil", {}).get("reason", "")

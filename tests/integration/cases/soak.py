@@ -1,0 +1,81 @@
+"""What takes over three minutes: make soak."""
+import os
+
+from lab.cluster import wait_for
+
+from . import case
+from .sidecar import SIDECAR
+
+GUARD = r"^\S*pgvigil-guard .*--socket"
+TURNS = 20
+WARM = 4               # every kind of buffer has been used by then, on both nodes
+MEMORY_MORE_KB = 512   # what pages that are touched late may add
+FILES_MORE = 2         # a connection that is open right now
+WAL_MORE_MB = 160      # max_wal_size is 512 MB; a slot that is left behind keeps all of it
+
+
+def private_kb(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return sum(int(line.split()[1]) for line in f if line.startswith("Private_Dirty"))
+
+
+def footprint(cluster):
+    """{(node, program): (private dirty kB, open files)}"""
+    found = {}
+    for node in cluster.nodes:
+        for program, pattern in (("sidecar", SIDECAR), ("guard", GUARD)):
+            for pid in node.pids(pattern):
+                found[node.name, f"{program} {pid}"] = (private_kb(pid), len(os.listdir(f"/proc/{pid}/fd")))
+    return found
+
+
+def slots(cluster):
+    return {node.name: sorted(r[0] for r in node.sql("select slot_name from pg_replication_slots"))
+            for node in cluster.data}
+
+
+def wal_mb(node):
+    return node.sql("select sum(size) / 1048576 from pg_ls_waldir()")[0][0]
+
+
+def grown(before, after):
+    """What of the footprint is larger than it may be, in words."""
+    words = []
+    for who, (memory, files) in after.items():
+        memory_before, files_before = before.get(who, (None, None))
+        if memory_before is None:
+            words.append(f"{who} was not there before: it was restarted")
+        elif memory > memory_before + MEMORY_MORE_KB or files > files_before + FILES_MORE:
+            words.append(f"{who}: {memory_before} -> {memory} kB, {files_before} -> {files} files")
+    return words
+
+
+@case("twenty-switchovers", soak=True)
+def twenty(context):
+    """20 switchovers in a row under load: none fails, nothing leaks (memory, files, slots, WAL)."""
+    cluster = context.up()
+    writer = context.load()
+    before, gaps = None, []
+    for turn in range(1, TURNS + 1):
+        old = cluster.leader()
+        candidate = next(n for n in cluster.data if n is not old)
+        cluster.wait_sync(60, standby=candidate)
+        began = writer.last_ack()
+        status, body = old.rest("/switchover", "POST", {"leader": old.name, "candidate": candidate.name}, timeout=40)
+        assert status == 200, (turn, status, body)
+        writer.wait_writes(30)
+        gaps.append(writer.gap(began - 0.1))
+        if turn == WARM:
+            cluster.wait_sync(60, standby=old)
+            before, before_wal = footprint(cluster), {n.name: wal_mb(n) for n in cluster.data}
+    leader = context.settle()
+    wait_for("memory and files as before", lambda: not grown(before, footprint(cluster)), 20, 0.5)
+    others = {n.name: [m.name for m in cluster.data if m is not n] for n in cluster.data}
+    wait_for("a slot for the other node, and no more", lambda: all(
+        set(found) <= set(others[name]) for name, found in slots(cluster).items()), 20, 0.5)
+    assert slots(cluster)[leader.name] == others[leader.name], slots(cluster)
+    for node in cluster.data:
+        assert wal_mb(node) <= before_wal[node.name] + WAL_MORE_MB, f"{node}: {before_wal[node.name]} -> {wal_mb(node)} MB of WAL"
+    after = footprint(cluster)
+    most = max(after[who][0] - before[who][0] for who in after)
+    return f"worst gap {max(gaps):.2f} s; memory {most:+d} kB at most in {TURNS - WARM} turns"
