@@ -5,7 +5,7 @@
 #   postgres    PostgreSQL 17, nothing of ours
 #   etcd        etcd and etcdctl, nothing of ours
 #   runtime     the shared libraries of our programs
-#   node-base   one node of demo and tests without our programs: PostgreSQL 17 and etcd
+#   node-base   one node of demo and tests without our programs: PostgreSQL (17; PG=15: Debian 12's) and etcd
 #   build       compiles the tree
 #   sidecar     our programs and their libraries; no PostgreSQL
 #   node        node-base and our programs
@@ -38,6 +38,10 @@ RUN apt-get update \
         etcd-server etcd-client patroni haproxy promtool \
         docker-cli nftables iproute2 iputils-ping tcpdump lsof wrk procps psmisc util-linux \
         busybox-static systemd \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+# Tools of Patroni's users: they must work unchanged.
+RUN apt-get update \
+    && apt-get install -y check-patroni vip-manager2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 # The tree is mounted and belongs to whoever checked it out.
 RUN git config --system --add safe.directory '*'
@@ -74,14 +78,19 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
 FROM runtime AS node-base
+ARG PG=17
+# Another one than Debian 13's is Debian 12's: its packages and the libraries of theirs that Debian 13 lacks.
+RUN for list in /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources; do \
+        [ "$PG" = 17 ] || [ ! -s "$list" ] || sed s/trixie/bookworm/g "$list" >"/etc/apt/sources.list.d/debian12.${list##*.}"; \
+    done
 RUN apt-get update \
     && apt-get install -y -o Dpkg::Options::=--force-confold \
-        postgresql-17 etcd-server etcd-client \
+        "postgresql-$PG" etcd-server etcd-client \
         openssl procps psmisc iproute2 iputils-ping nftables curl \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && install -d -o postgres -g postgres -m 0755 /etc/pgvigil /run/pgvigil \
     && install -d -o postgres -g postgres -m 0700 /var/lib/pgvigil
-ENV PATH=/usr/lib/postgresql/17/bin:$PATH
+ENV PATH=/usr/lib/postgresql/$PG/bin:$PATH
 USER postgres
 WORKDIR /var/lib/pgvigil
 EXPOSE 5432 8008 2379 2380

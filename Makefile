@@ -13,7 +13,8 @@
 # "this is it already": so it is set there, and so may a Debian 13 with all of its
 # packages be told.
 #
-# Variables: BUILD (directory), SANITIZE=address,undefined, WERROR=1, CC, V=1, CHECKS (of lint).
+# Variables: BUILD (directory), SANITIZE=address,undefined, WERROR=1, CC, V=1, CHECKS (of lint),
+# PG=15 (integration: the main cases on Debian 12's PostgreSQL).
 
 VERSION := 0.1.0
 
@@ -35,7 +36,7 @@ space := $(empty) $(empty)
 comma := ,
 
 # A variable that was given here is given in the dev container, too.
-HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS ALL
+HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS ALL PG
 HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
 
 BUILD   ?= build
@@ -321,10 +322,10 @@ check:
 	@tests/check.sh
 
 integration: node-image
-	tests/integration/run $(CASE)
+	NODE_IMAGE=$(NODE_IMAGE) PG=$(PG) tests/integration/run $(CASE)
 
 soak: node-image
-	tests/integration/run --soak $(CASE)
+	NODE_IMAGE=$(NODE_IMAGE) PG=$(PG) tests/integration/run --soak $(CASE)
 
 bench: node-image
 	tests/bench/run
@@ -337,10 +338,11 @@ demo-down:
 
 # The image of one node for demo and tests: what was just built here, put on top of
 # the stage node-base. The stage `node` is the same for those who have no make.
-NODE_IMAGE ?= pgvigil/node$(if $(SANITIZE),:$(subst $(comma),-,$(SANITIZE)))
+NODE_IMAGE ?= pgvigil/node$(if $(NODE_TAG),:$(NODE_TAG))
+NODE_TAG := $(subst $(space),-,$(strip $(subst $(comma),-,$(SANITIZE)) $(if $(filter-out 17,$(PG)),pg$(PG))))
 node-image: all
-	@deploy/setup/images.sh node-base
-	@deploy/setup/node_image.sh $(NODE_IMAGE) $(PROGRAMS)
+	@PG=$(PG) deploy/setup/images.sh node-base
+	@PG=$(PG) deploy/setup/node_image.sh $(NODE_IMAGE) $(PROGRAMS)
 
 images: all
 	@deploy/setup/images.sh postgres etcd sidecar node

@@ -14,7 +14,8 @@ from .docker import CommandFailed, docker, in_network_of, is_running, pid_of, ru
 IMAGE = os.environ.get("NODE_IMAGE", "pgvigil/node")
 PASSWORDS = {"postgres": "demo-superuser", "replicator": "demo-replication", "rewinder": "demo-rewind"}
 DATA = "/var/lib/pgvigil"
-BIN = os.environ.get("PG_BIN", "/usr/lib/postgresql/17/bin")
+PG = os.environ.get("PG") or "17"
+BIN = f"/usr/lib/postgresql/{PG}/bin"
 
 
 class Timeout(Exception):

@@ -1,6 +1,6 @@
 #!/bin/sh
-# node_image.sh IMAGE PROGRAM…: puts programs that were just built on top of pgvigil/node-base.
-# A layer of a second instead of a build from scratch.
+# node_image.sh IMAGE PROGRAM…: puts programs that were just built on top of pgvigil/node-base (PG=15 in the
+# environment: the one with that PostgreSQL). A layer of a second instead of a build from scratch.
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$0")/common.sh"
@@ -13,8 +13,10 @@ context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT INT TERM
 mkdir "$context/bin"
 cp -p "$@" "$context/bin/"
-cat >"$context/Dockerfile" <<'EOF'
-FROM pgvigil/node-base
+base=pgvigil/node-base
+[ "${PG:-17}" = 17 ] || base=$base:pg$PG
+cat >"$context/Dockerfile" <<EOF
+FROM $base
 COPY bin/ /usr/local/bin/
 EOF
 former=$(docker image inspect -f '{{.Id}}' "$image" 2>/dev/null || true)
