@@ -30,6 +30,7 @@ stages=(
 		"node-image|make $jobs node-image"
 		"demo-short|tests/integration/run demo-short"
 		"integration-short|tests/integration/run --short"
+		"integration-sanitized|export NODE_IMAGE=pgvigil/node:sanitized && make $jobs node-image SANITIZE=address,undefined && tests/integration/run --sanitized"
 	)
 
 passed=0 failed=0 skipped=0
@@ -70,7 +71,7 @@ run_stage() {
 		tail -n 40 "$log" | sed 's/^/    /'
 	fi
 	local line
-	line=$(printf '%-18s %5d s  %6d passed %4d failed %4d skipped  %s' "$name" $((SECONDS - begin)) "$p" "$f" "$s" "$word")
+	line=$(printf '%-21s %5d s  %6d passed %4d failed %4d skipped  %s' "$name" $((SECONDS - begin)) "$p" "$f" "$s" "$word")
 	printf '   %s\n' "$line"
 	table+=("$line")
 }
