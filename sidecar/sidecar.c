@@ -155,9 +155,12 @@ static void plan_ended(struct sidecar *sidecar, const struct runner_end *end)
     int took = (int)mono_diff(sidecar->view->now, sidecar->plan_began);
     if (end->completed)
         log_info("plan: %s -> done in %d ms", action_name(end->action), took);
-    else
-        log_warn("plan: %s stopped at \"%s\": %s -> deciding anew", action_name(end->action),
+    else if (end->dropped)
+        log_info("plan: %s put off at \"%s\": %s", action_name(end->action),
                  step_name(end->step.kind), end->why);
+    else
+        log_warn("plan: %s stopped at \"%s\" after %d ms: %s -> deciding anew",
+                 action_name(end->action), step_name(end->step.kind), took, end->why);
     if (end->completed)
         sidecar->retry = (struct retry){ .action = ACT_WAIT };
     else if (!end->dropped)
@@ -218,15 +221,18 @@ static bool is_busy(const struct sidecar *sidecar)
            view->pg.state == PG_STOPPING;
 }
 
-/* Part 3: the primary's node should not host the raft leader. */
+/* Part 3: the primary's node should not host the raft leader. Moving it drops what is proposed in that
+ * moment, so it waits until no plan (a promotion) is under way. */
 static void tell_etcd_member(const struct sidecar *sidecar)
 {
     const struct view *view = sidecar->view;
     if (sidecar->etcd_member == NULL)
         return;
     bool fresh = lease_left_ms(&view->lease, view->now) > view->policy.ttl_ms / 2;
+    bool calm =
+        view_is_primary(view) && view->pg.state == PG_UP && runner_plan(sidecar->runner) == NULL;
     etcd_member_leader_is(sidecar->etcd_member, view->store.leader_exists ? view->store.leader : "",
-                          fresh);
+                          fresh && calm);
 }
 
 /* The next look: soon while something is going on, and in time for L2. */

@@ -35,10 +35,10 @@ const struct etcd_member_status *etcd_member_status(const struct etcd_member *me
     return membership_status(member->membership);
 }
 
-void etcd_member_leader_is(struct etcd_member *member, const char *leader, bool lease_fresh)
+void etcd_member_leader_is(struct etcd_member *member, const char *leader, bool may_move)
 {
     bool ours = leader != NULL && strcmp(leader, member->name) == 0;
-    membership_leads_postgres(member->membership, ours && lease_fresh);
+    membership_leads_postgres(member->membership, ours && may_move);
 }
 
 bool etcd_member_stop(struct etcd_member *member)

@@ -41,9 +41,9 @@ struct etcd_member_status {
 };
 const struct etcd_member_status *etcd_member_status(const struct etcd_member *member);
 
-/* Leader placement (part 3): who leads the Postgres cluster, and whether that lease is fresh. To be
- * called in every cycle of the sidecar. */
-void etcd_member_leader_is(struct etcd_member *member, const char *leader, bool lease_fresh);
+/* Leader placement (part 3): who leads the Postgres cluster, and whether this is a moment to move raft
+ * leadership: a fresh lease and no plan under way. To be called in every cycle of the sidecar. */
+void etcd_member_leader_is(struct etcd_member *member, const char *leader, bool may_move);
 
 /* The node stops: moves raft leadership away (at most 1 s), ends etcd through its guard. Call again
  * and again; true when etcd is down. */
