@@ -113,6 +113,7 @@ struct sidecar {
     struct mono plan_began;
     bool stopping; /* SIGTERM with guards of our own */
     int exit_status;
+    bool primary_said;  /* that this node is the primary is in the log */
     bool one_copy_said; /* S5: "acknowledging with one copy" is in the log */
 
     struct api_snapshot *snapshot; /* sidecar_api.c */

@@ -67,11 +67,23 @@ static void publish_own_member(struct sidecar *sidecar)
     publish_member(sidecar->publish, text_str(&text));
 }
 
+/* The one line that a person looks for first: which node is the primary, and from when on. */
+static void say_role(struct sidecar *sidecar, bool leads)
+{
+    if (leads == sidecar->primary_said)
+        return;
+    sidecar->primary_said = leads;
+    if (leads)
+        log_info("role: PRIMARY on timeline %u -> accepts writes",
+                 (unsigned)sidecar->view->pg.timeline.tli);
+    else
+        log_info("role: not primary any more");
+}
+
 /* S5: "'Acknowledging with one copy' is visible at once in REST, metrics and log." */
-static void say_one_copy(struct sidecar *sidecar)
+static void say_one_copy(struct sidecar *sidecar, bool leads)
 {
     const struct view *view = sidecar->view;
-    bool leads = view_is_primary(view) && view->pg.state == PG_UP && view_self_leads(view);
     if (!leads) {
         sidecar->one_copy_said = false;
         return;
@@ -113,5 +125,7 @@ void sidecar_publish(struct sidecar *sidecar)
         sidecar_note_boundary(sidecar);
         publish_status(sidecar->publish, view->pg.position);
     }
-    say_one_copy(sidecar);
+    bool leads = view_is_primary(view) && view->pg.state == PG_UP && view_self_leads(view);
+    say_role(sidecar, leads);
+    say_one_copy(sidecar, leads);
 }

@@ -54,7 +54,7 @@ enum lease_verdict lease_apply(struct lease *lease, const struct lease_renewal *
 static const char *const verdict_names[] = {
     [LEASE_COUNTS] = "counts",
     [LEASE_NO_ANSWER] = "no answer",
-    [LEASE_TERM_MOVED] = "raft term moved",
+    [LEASE_TERM_MOVED] = "etcd elected a raft leader meanwhile",
     [LEASE_LATE] = "too late",
     [LEASE_GONE] = "lease gone",
     [LEASE_KEY_LOST] = "key lost",

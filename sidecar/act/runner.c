@@ -176,9 +176,9 @@ static void log_step(const struct runner *runner, const struct view *view, bool 
     else if (step->optional)
         log_warn("step: %s after %d ms: %s -> going on without", step_name(step->kind), took_ms,
                  runner->failure.text);
-    else
-        log_warn("step: %s after %d ms: %s -> plan \"%s\" ends here", step_name(step->kind),
-                 took_ms, runner->failure.text, action_name(runner->plan.action));
+    else /* the end of the plan says so, too */
+        log_debug("step: %s after %d ms: %s -> plan \"%s\" ends here", step_name(step->kind),
+                  took_ms, runner->failure.text, action_name(runner->plan.action));
 }
 
 bool runner_cycle(struct runner *runner, const struct view *view, struct runner_end *ret_end)

@@ -109,8 +109,6 @@ static void on_txn(void *arg, enum err_code code, const struct err *err, int64_t
         lease_keeper_missed(op->steps->spec.keeper, op->lease);
     if (code == ERR_TIMEOUT)
         on_doubt(op);
-    if (code != ERR_OK)
-        err_wrap(&own, "%s", step_name(op->kind));
     op->txn = store_txn_free(op->txn); /* `err` is gone with it */
     if (op->revokes)
         start_revoke(op); /* whatever became of the mark */
@@ -169,7 +167,6 @@ struct step_op *steps_store_start(struct steps_store *steps, const struct step_c
     if (store_op_builder(op->kind)(op, call, &op->err) == ERR_OK) {
         start(op);
     } else {
-        err_wrap(&op->err, "%s", step_name(op->kind));
         op->txn = store_txn_free(op->txn);
         source_trigger(op->soon);
     }

@@ -285,8 +285,8 @@ static enum err_code explain(const struct store_txn *txn, const struct seen *see
         if (kv == NULL)
             return err_set(err, ERR_CONFLICT, "%s does not exist any more", expected->name);
         if (expected->number == 0)
-            return err_set(err, ERR_CONFLICT, "%s exists already: %.*s", expected->name, 80,
-                           kv->value);
+            return err_set(err, ERR_CONFLICT, "%s is there already%s%.*s", expected->name,
+                           kv->value[0] != '\0' ? ": " : "", 80, kv->value);
         return err_set(err, ERR_CONFLICT, "%s has changed: %s is %" PRId64 ", not %" PRId64,
                        expected->name, target_name(expected->target), number, expected->number);
     }
