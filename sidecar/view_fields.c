@@ -188,6 +188,7 @@ static const struct field store_fields[] = {
     AT(struct store_view, FIELD_BOOL, reachable),
     AT(struct store_view, FIELD_BOOL, loaded),
     AT(struct store_view, FIELD_BOOL, same_cluster),
+    AT(struct store_view, FIELD_BOOL, recording),
     AT(struct store_view, FIELD_I64, age_ms),
     AT(struct store_view, FIELD_BOOL, leader_exists),
     TEXT_AT(struct store_view, leader),

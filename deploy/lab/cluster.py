@@ -411,9 +411,9 @@ class Cluster:
         return None
 
     def lease_left(self):
-        """Seconds that the leader's lease has left; below 0 when there is none."""
-        lease = json.loads(self.etcd("get", "/service/demo/leader", "-w", "json"))["kvs"][0]["lease"]
-        return json.loads(self.etcd("lease", "timetolive", format(lease, "x"), "-w", "json"))["ttl"]
+        """Seconds for which the leader holds the key without another renewal."""
+        text = self.wait_leader(10).rest("/metrics")[1]
+        return float(re.search(r"^pgvigil_lease_left_seconds\{.*\} (\S+)$", text, re.M).group(1))
 
     def move_raft_leader(self, node, settle=True):
         """Raft leadership to this node's member. settle: and a renewal of the leader's lease under it, for a new raft

@@ -49,6 +49,8 @@ bool candidate_fit(const struct view *view, char ret_why[LIMIT_REASON])
     bool asked_for = store->failover.exists && strcmp(store->failover.candidate, view->self) == 0;
     if (view->tags.nofailover && !asked_for)
         return not_fit(ret_why, "this member is tagged nofailover");
+    if (store->recording)
+        return not_fit(ret_why, "the newest /sync is being written to this volume (S6)");
     if (!store->same_cluster && !view->accept_restored)
         return not_fit(ret_why, "etcd is not the one that this volume knows, or was set back: a "
                                 "person must accept it (pgvigilctl accept)");

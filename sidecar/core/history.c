@@ -59,6 +59,11 @@ bool history_mend(const struct view *view, struct decision *decision, enum histo
 {
     const char *fact = verdict == HISTORY_DIVERGED ? "has diverged from" : "may have diverged from";
     const struct peer *leader = view_peer(view, view->store.leader);
+    if (view->store.recording)
+        return say(decision, ACT_WAIT,
+                   "our WAL %s that of %s; first the newest /sync is written to "
+                   "this volume (S6)",
+                   fact, view->store.leader);
     /* S6: keys of yesterday may name a leader that lacks what only we have. */
     if (!view->store.same_cluster && !view->accept_restored)
         return say(decision, ACT_WAIT,

@@ -229,23 +229,23 @@ static bool holder_is_gone(struct cluster *cluster, struct mono now)
 
 /* S6. A revision that is still being recorded keeps this node from racing; one that leads already
  * does not stop to be fit because it has just written /sync itself. */
-static bool same_cluster(const struct cluster *cluster)
+static void fill_same_cluster(const struct cluster *cluster, struct store_view *view)
 {
-    const struct store_view *view = &cluster->words.view;
-    if (!cluster->state->loaded)
-        return false;
-    if (cluster->spec.remember == NULL)
-        return true;
+    view->same_cluster = cluster->state->loaded && cluster->spec.remember == NULL;
+    if (!cluster->state->loaded || cluster->spec.remember == NULL)
+        return;
     int64_t revision = view->sync.exists ? view->sync.mod_revision : cluster->sync_absent_revision;
     switch (cluster->spec.remember(cluster->spec.arg, cluster->state->id, revision)) {
     case CLUSTER_SAME:
-        return true;
+        view->same_cluster = true;
+        break;
     case CLUSTER_RECORDING:
-        return view->leader_exists && strcmp(view->leader, cluster->self) == 0;
+        view->same_cluster = view->leader_exists && strcmp(view->leader, cluster->self) == 0;
+        view->recording = !view->same_cluster;
+        break;
     case CLUSTER_OTHER:
         break;
     }
-    return false;
 }
 
 static bool is_due(const struct failover *failover)
@@ -274,7 +274,7 @@ void cluster_fill(struct cluster *cluster, struct mono now, struct store_view *r
     ret_view->loaded = cluster->state->loaded;
     ret_view->reachable = cluster->state->heard_once &&
                           mono_diff(now, cluster->state->heard) <= cluster->spec.ttl_ms / 2;
-    ret_view->same_cluster = same_cluster(cluster);
+    fill_same_cluster(cluster, ret_view);
     ret_view->age_ms = mono_diff(now, cluster->state->word_at);
     fill_failover(cluster, now, &ret_view->failover);
     ret_view->holder.lease_gone = holder_is_gone(cluster, now);

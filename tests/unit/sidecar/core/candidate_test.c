@@ -197,6 +197,9 @@ START_TEST(only_in_the_known_store)
     view_of_leaderless(&view);
     view.store.same_cluster = false;
     expect_unfit(&view, "pgvigilctl accept");
+    view.store.recording = true; /* nothing for a person to do */
+    expect_unfit(&view, "the newest /sync is being written");
+    view.store.recording = false;
     view.accept_restored = true;
     DECIDES(&view, "race", ACT_TAKE);
 }

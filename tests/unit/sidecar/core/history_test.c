@@ -192,6 +192,11 @@ START_TEST(mends_only_in_the_known_store)
     ck_assert(history_mend(&view, &decision, HISTORY_DIVERGED));
     ck_assert_int_eq(decision.action, ACT_WAIT);
     SAYS(decision, "a person must accept it");
+    view.store.recording = true; /* nothing for a person to do */
+    ck_assert(history_mend(&view, &decision, HISTORY_DIVERGED));
+    ck_assert_int_eq(decision.action, ACT_WAIT);
+    SAYS(decision, "first the newest /sync is written");
+    view.store.recording = false;
     view.accept_restored = true;
     expect(&view, ACT_REWIND, "has diverged");
 }

@@ -150,15 +150,15 @@ END_TEST
 START_TEST(the_volume_has_the_last_word)
 {
     struct view *view = store_node_view(&a);
-    ck_assert(view->store.same_cluster);
+    ck_assert(view->store.same_cluster && !view->store.recording);
     free(view);
     a.remembered = CLUSTER_RECORDING;
     view = store_node_view(&a);
-    ck_assert(!view->store.same_cluster);
+    ck_assert(!view->store.same_cluster && view->store.recording);
     free(view);
     a.remembered = CLUSTER_OTHER;
     view = store_node_view(&a);
-    ck_assert(!view->store.same_cluster);
+    ck_assert(!view->store.same_cluster && !view->store.recording);
     free(view);
 }
 END_TEST
