@@ -46,6 +46,7 @@ static void fill_guard(const struct sidecar *sidecar, struct guard_view *guard)
         .tree_alive = status->child != GUARD_CHILD_NONE,
         .has_deadline = status->has_deadline,
         .deadline = status->deadline,
+        .lifted = status->lifted && !status->dead,
         .lease_id = status->cookie.lease_id,
         .create_revision = status->cookie.create_revision,
         .stop_requested = status->stop_requested || sidecar->stopping,
@@ -64,6 +65,8 @@ static void observe(struct sidecar *sidecar)
     view->orders = sidecar->orders;
     view->memory = sidecar->memory;
     cluster_fill(sidecar->cluster, view->now, &view->store);
+    view->store.failsafe_committed = publish_failsafe_committed(sidecar->publish);
+    sidecar_follow_lift(sidecar);
     view->lease = *lease_keeper_lease(sidecar->keeper);
     peers_fill(sidecar->peers, view->now, &view->store);
     fill_guard(sidecar, &view->guard);
@@ -304,6 +307,7 @@ void sidecar_cycle(void *arg)
         note_decision(sidecar);
         act(sidecar);
         sidecar_publish(sidecar);
+        sidecar_failsafe_cycle(sidecar);
         sidecar_api_fill(sidecar);
         tell_etcd_member(sidecar);
         plan_next_cycle(sidecar);

@@ -88,6 +88,8 @@ static void new_controls(struct sidecar *sidecar)
         .arg = sidecar,
     });
     control_local_install(sidecar->control_local, &sidecar->control);
+    if (!sidecar->options.witness)
+        sidecar->control.ops[API_FAILSAFE] = (struct api_op){ sidecar_answer_failsafe, sidecar };
     sidecar->control.ops[API_ACCEPT] = (struct api_op){ accept_store, sidecar };
 }
 
@@ -316,6 +318,7 @@ void sidecar_api_fill(struct sidecar *sidecar)
     view_ring_add(sidecar->views, sidecar->view, &sidecar->decision);
     if (sidecar->postgres != NULL)
         fill_postgres(sidecar, shot);
+    state->failsafe_active = !sidecar->options.witness && sidecar_failsafe_active(sidecar);
     fill_plan(sidecar, state);
     fill_borrowed(sidecar);
 }

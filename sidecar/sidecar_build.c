@@ -156,6 +156,19 @@ static void build_postgres(struct sidecar *sidecar)
     });
 }
 
+static void build_failsafe(struct sidecar *sidecar)
+{
+    sidecar->memory.started_at = clock_mono();
+    sidecar->failsafe = failsafe_round_new(&(struct failsafe_round_spec){
+        .loop = sidecar->loop,
+        .http = sidecar->http,
+        .tls = sidecar->peer_tls,
+        .username = sidecar->config->ctl.username,
+        .password = sidecar->config->ctl.password,
+        .keeper = sidecar->keeper,
+    });
+}
+
 static void build_etcd_member(struct sidecar *sidecar)
 {
     const struct config *config = sidecar->config;
@@ -189,8 +202,10 @@ static enum err_code build(struct sidecar *sidecar, struct err *err)
             return code;
     }
     build_store(sidecar);
-    if (!sidecar->options.witness)
+    if (!sidecar->options.witness) {
         build_postgres(sidecar);
+        build_failsafe(sidecar);
+    }
     build_etcd_member(sidecar);
     return sidecar_api_new(sidecar, err);
 }
@@ -232,6 +247,7 @@ struct sidecar *sidecar_free(struct sidecar *sidecar)
     steps_postgres_free(sidecar->steps_postgres);
     steps_store_free(sidecar->steps_store);
     peers_free(sidecar->peers);
+    failsafe_round_free(sidecar->failsafe);
     postgres_free(sidecar->postgres);
     guard_client_free(sidecar->guard);
     publish_free(sidecar->publish);

@@ -11,7 +11,7 @@
 /* What clients take for Patroni's version: dotted integers, at least 4.0 (patroni-compat, trap 9). */
 #define PATRONI_VERSION "4.1.0"
 
-static void set_urls(const struct sidecar *sidecar, struct member *member)
+void sidecar_urls(const struct sidecar *sidecar, struct member *member)
 {
     const struct config *config = sidecar->config;
     (void)snprintf(member->conn_url, sizeof(member->conn_url), "postgres://%s/%s",
@@ -54,7 +54,7 @@ static void publish_own_member(struct sidecar *sidecar)
     struct member member = { .state = facts->state, .role = facts->role, .tags = sidecar->tags };
     (void)text_copy(member.name, sizeof(member.name), sidecar->config->name);
     (void)text_copy(member.version, sizeof(member.version), PATRONI_VERSION);
-    set_urls(sidecar, &member);
+    sidecar_urls(sidecar, &member);
     set_positions(facts, &member);
     member.pause = sidecar->settings->pause;
     member.checkpoint_pending = view_is_primary(sidecar->view) && !sidecar->view->pg.checkpointed;
@@ -124,6 +124,7 @@ void sidecar_publish(struct sidecar *sidecar)
     if (view_is_primary(view) && view_self_leads(view)) {
         sidecar_note_boundary(sidecar);
         publish_status(sidecar->publish, view->pg.position);
+        sidecar_publish_failsafe(sidecar);
     }
     bool leads = view_is_primary(view) && view->pg.state == PG_UP && view_self_leads(view);
     say_role(sidecar, leads);

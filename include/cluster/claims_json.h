@@ -16,8 +16,10 @@ enum err_code confirmed_from_json(const char *bytes, size_t len, struct timeline
                                   lsn_t *ret_lsn, struct err *err);
 void confirmed_write(struct text *to, const struct timeline *timeline, lsn_t lsn);
 
-/* {"lease":7587880000000000000,"released":false}. Sets exists, lease_id, released, mod_revision;
- * lease_gone is false. Errors: ERR_PROTOCOL. */
+/* {"lease":7587880000000000000,"released":false,"name":"a"}, and "lifted":true under a lift (L8).
+ * Sets exists, lease_id, released, lifted, name, mod_revision; lease_gone is false. Errors:
+ * ERR_PROTOCOL. */
 enum err_code lease_holder_from_json(const char *bytes, size_t len, int64_t mod_revision,
                                      struct lease_holder *ret_holder, struct err *err);
-void lease_holder_write(struct text *to, int64_t lease_id, bool released);
+/* lease_id, released, lifted and name. */
+void lease_holder_write(struct text *to, const struct lease_holder *holder);

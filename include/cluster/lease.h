@@ -1,11 +1,12 @@
 #pragma once
-/* The lease and when a renewal counts (L1, L7). Pure: replies and times in, a verdict out. Runs in the
+/* The lease, when a renewal counts and what holds without one (L1, L6 to L8). Pure: replies and times in, a verdict out. Runs in the
  * sidecar and in the simulation as it is. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/instant.h"
+#include "base/limits.h"
 
 /* Our claim on the leader key. */
 struct lease {
@@ -16,6 +17,13 @@ struct lease {
     int64_t mod_revision;    /* of our last write of it */
     bool held_once;          /* a renewal has counted since owns_key */
     struct mono held_until;  /* never later than send time + ttl; meaningful with held_once */
+
+    struct mono promised_until; /* L6: every member of /failsafe has promised not to race before;
+                                   0: nobody was asked */
+    bool keyless;  /* the key vanished while nobody else may take it (L6, L8): still held, to be
+                      taken anew */
+    bool lifted;   /* L8: Postgres runs without a deadline, on the guard's word: held without end */
+    int64_t tried; /* the last lease under which this process sent a taking of the key; 0: none */
 };
 
 /* One renewal sequence on one endpoint: a read, a keepalive, a read or transaction of the key. */
@@ -52,7 +60,14 @@ const char *lease_verdict_name(enum lease_verdict verdict);
 
 /* Does the lease hold at `now`? */
 bool lease_holds(const struct lease *lease, struct mono now);
-/* Milliseconds left; 0 when it does not hold. */
+/* L6: a round that every member of /failsafe has accepted. The lease is held until `sent` + ttl,
+ * where `sent` is the instant before the first request left. Counts only, as a renewal does, if the
+ * lease still held at `sent`; false: it did not. `ttl_ms` is what the members were told. */
+bool lease_promised(struct lease *lease, struct mono sent, int64_t ttl_ms);
+/* The id is gone, or not to be used any more. What does not hang on it stays: the promises of the
+ * others, and a lift. */
+void lease_forget_id(struct lease *lease);
+/* Milliseconds left; 0 when it does not hold; INT32_MAX under a lift. */
 int64_t lease_left_ms(const struct lease *lease, struct mono now);
 
 /* L3: what the guard keeps back. max(250 ms, 2 % of ttl), 1 s where the container has a CPU limit. */
@@ -61,12 +76,15 @@ int64_t lease_margin_ms(int64_t ttl_ms, bool cpu_limited);
 int64_t lease_demote_ms(int64_t ttl_ms, bool cpu_limited);
 
 /* L7: may the key, seen absent, be taken? The holder record is absent, marked as released, names our
- * own lease, or its lease is known to be gone. */
+ * own lease, or its lease is known to be gone. What L8 says of `lifted` is asked elsewhere. */
 struct lease_holder {
     bool exists;
     int64_t lease_id;
     bool released;
-    bool lease_gone;      /* LeaseTimeToLive answered -1 */
-    int64_t mod_revision; /* compared by the transaction that takes the key */
+    bool lease_gone; /* LeaseTimeToLive answered -1 */
+    bool lifted;     /* L8: the holder may run without a deadline, and has not said that the pause
+                             is over */
+    char name[LIMIT_NAME]; /* the holder's; "" not told */
+    int64_t mod_revision;  /* compared by the transaction that takes the key */
 };
 bool lease_may_take(const struct lease_holder *holder, int64_t own_lease_id);

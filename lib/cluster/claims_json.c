@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "json_kind.h"
 #include "json/json.h"
 
@@ -101,6 +102,7 @@ enum err_code lease_holder_from_json(const char *bytes, size_t len, int64_t mod_
 {
     static const char name[] = "pgvigil/release";
     struct lease_holder holder = { .exists = true, .mod_revision = mod_revision };
+    const char *holder_name = "";
     auto_json json_t *object = NULL;
     enum err_code code = json_parse(bytes, len, name, &object, err);
     struct json_reader reader = { .object = object, .name = name };
@@ -109,14 +111,23 @@ enum err_code lease_holder_from_json(const char *bytes, size_t len, int64_t mod_
     if (code == ERR_OK)
         code = json_opt_bool(reader, "released", false, &holder.released, err);
     if (code == ERR_OK)
+        code = json_opt_bool(reader, "lifted", false, &holder.lifted, err);
+    if (code == ERR_OK)
+        code = json_opt_string(reader, "name", "", &holder_name, err);
+    if (code == ERR_OK) {
+        (void)text_copy(holder.name, sizeof(holder.name), holder_name);
         *ret_holder = holder;
+    }
     return code;
 }
 
-void lease_holder_write(struct text *to, int64_t lease_id, bool released)
+void lease_holder_write(struct text *to, const struct lease_holder *holder)
 {
     auto_json json_t *object = json_object();
-    json_object_set_new(object, "lease", json_integer(lease_id));
-    json_object_set_new(object, "released", json_boolean(released));
+    json_object_set_new(object, "lease", json_integer(holder->lease_id));
+    json_object_set_new(object, "released", json_boolean(holder->released));
+    json_object_set_new(object, "name", json_string(holder->name));
+    if (holder->lifted)
+        json_object_set_new(object, "lifted", json_true());
     json_write(to, object);
 }

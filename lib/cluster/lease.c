@@ -22,6 +22,18 @@ static int64_t promised_ms(const struct lease *lease, const struct lease_renewal
     return renewal->keepalive_ttl_s * 1000;
 }
 
+/* etcd may end a lease while it is away, or before its time. Where the others have promised not to
+ * race (L6), or Postgres runs without a deadline (L8), that gives the key to nobody: it may be taken
+ * anew, until the promises end. */
+static void lose_key(struct lease *lease, const struct lease_renewal *renewal)
+{
+    bool promised = lease->held_once && mono_before(renewal->sent, lease->promised_until);
+    lease->owns_key = false;
+    lease->keyless = !renewal->key_exists && (promised || lease->lifted);
+    if (promised)
+        lease->held_until = mono_min(lease->held_until, lease->promised_until);
+}
+
 /* L1: "A renewal is a keepalive sent at t and then a linearizable read of the leader key (or a
  * transaction on it). It counts only if the previous renewal still held at t, the key carries our
  * lease and create_revision, and the last reply before the keepalive, the keepalive's and the
@@ -35,14 +47,14 @@ enum lease_verdict lease_apply(struct lease *lease, const struct lease_renewal *
     if (!renewal->complete)
         return LEASE_NO_ANSWER;
     if (!key_is_ours(lease, renewal)) {
-        lease->owns_key = false;
+        lose_key(lease, renewal);
         return LEASE_KEY_LOST;
     }
     if (!one_term(renewal))
         return LEASE_TERM_MOVED;
     if (renewal->keepalive_ttl_s <= 0)
         return LEASE_GONE;
-    if (lease->held_once && !mono_before(renewal->sent, lease->held_until))
+    if (!lease->lifted && lease->held_once && !mono_before(renewal->sent, lease->held_until))
         return LEASE_LATE;
 
     struct mono until = mono_add(renewal->sent, promised_ms(lease, renewal));
@@ -69,11 +81,40 @@ const char *lease_verdict_name(enum lease_verdict verdict)
 
 bool lease_holds(const struct lease *lease, struct mono now)
 {
-    return lease->owns_key && lease->held_once && mono_before(now, lease->held_until);
+    if (lease->lifted)
+        return true;
+    return (lease->owns_key || lease->keyless) && lease->held_once &&
+           mono_before(now, lease->held_until);
+}
+
+/* L6: "the primary counts it from sending, the other from receiving; an accepted round moves the
+ * guard's deadline to send time + ttl, like a renewal". */
+bool lease_promised(struct lease *lease, struct mono sent, int64_t ttl_ms)
+{
+    if (lease->lifted || !lease_holds(lease, sent))
+        return false;
+    struct mono until = mono_add(sent, ttl_ms);
+    lease->promised_until = mono_max(lease->promised_until, until);
+    lease->held_until = mono_max(lease->held_until, until);
+    return true;
+}
+
+void lease_forget_id(struct lease *lease)
+{
+    struct lease kept = { .ttl_ms = lease->ttl_ms, .lifted = lease->lifted, .tried = lease->tried };
+    if ((lease->owns_key || lease->keyless) && lease->held_once && lease->promised_until.ms != 0) {
+        kept.keyless = true;
+        kept.held_once = true;
+        kept.promised_until = lease->promised_until;
+        kept.held_until = mono_min(lease->held_until, lease->promised_until);
+    }
+    *lease = kept;
 }
 
 int64_t lease_left_ms(const struct lease *lease, struct mono now)
 {
+    if (lease->lifted)
+        return INT32_MAX;
     return lease_holds(lease, now) ? mono_diff(lease->held_until, now) : 0;
 }
 

@@ -14,6 +14,7 @@ struct sequence {
     int endpoint;
     struct mono began;
     char *confirmed; /* what its transaction writes (S7); NULL: it only reads */
+    int64_t traced_ms;
 };
 
 /* The last reply of an endpoint, for the first of the three terms of L1. */
@@ -28,8 +29,9 @@ struct lease_move {
     struct store_txn *txn; /* renewal pauses meanwhile */
     int64_t lease_id;      /* where to; 0: nowhere. Kept while the key may still move there */
     int64_t ttl_ms;
-    struct mono granted; /* when its grant was sent */
-    int64_t refused_ms;  /* etcd does not grant this one */
+    struct mono granted;     /* when its grant was sent */
+    int64_t refused_ms;      /* etcd does not grant this one */
+    int64_t holder_revision; /* of the holder record as the move was decided */
 };
 
 struct lease_keeper {
@@ -52,6 +54,10 @@ struct lease_keeper {
     struct lease_move move;
 
     bool suspended;
+    bool keeps_lift;      /* L8: no deadline goes to the guard */
+    int64_t cookie_lease; /* under which the guard knows the key, also once it is gone */
+    int64_t cookie_create;
+    int64_t traced_ms; /* the ttl that the last renewal that counted told everybody */
     struct mono alive_at;
     uint64_t term; /* the highest one heard of */
     struct mono last_election_at;

@@ -12,6 +12,8 @@
 #include "etcd/lease.h"
 #include "sidecar/act/keeper_internal.h"
 
+#define KEY_RELEASE "pgvigil/release"
+
 static void moved(struct lease_keeper *keeper, int64_t revision)
 {
     struct lease_move *move = &keeper->move;
@@ -48,14 +50,18 @@ static void move_key(struct lease_keeper *keeper)
     struct cluster *cluster = keeper->spec.cluster;
     struct lease_move *move = &keeper->move;
     auto_text struct text holder = text_new(LIMIT_FILE);
-    lease_holder_write(&holder, move->lease_id, false);
+    struct lease_holder record = { .lease_id = move->lease_id };
+    text_copy(record.name, sizeof(record.name), cluster_self(cluster));
+    lease_holder_write(&holder, &record);
     keeper_drop_sequences(keeper); /* they would find the key under a lease that they do not know */
     move->txn = store_txn_new(keeper->spec.loop, keeper->spec.etcd, cluster);
     store_txn_expect(move->txn, "leader", ETCD_CREATE_REVISION, keeper->lease.create_revision);
     store_txn_expect(move->txn, "leader", ETCD_MOD_REVISION, keeper->lease.mod_revision);
     store_txn_expect(move->txn, "leader", ETCD_LEASE, keeper->lease.id);
+    /* L8: not past a lift, which is marked there. */
+    store_txn_expect(move->txn, KEY_RELEASE, ETCD_MOD_REVISION, move->holder_revision);
     store_txn_put(move->txn, "leader", cluster_self(cluster), move->lease_id);
-    store_txn_put(move->txn, "pgvigil/release", text_str(&holder), 0);
+    store_txn_put(move->txn, KEY_RELEASE, text_str(&holder), 0);
     store_txn_send(move->txn, mono_add(clock_mono(), keeper->lease.ttl_ms / 4), on_moved, keeper);
 }
 
@@ -83,6 +89,19 @@ static void on_grant(void *arg, const struct etcd_lease_result *result)
         move->lease_id = 0; /* it runs out */
 }
 
+/* L8: under a lift, or while one begins, the record stays as it is. */
+static bool record_is_free(struct lease_keeper *keeper)
+{
+    struct cluster_key key;
+    struct lease_holder holder;
+    if (keeper->lease.lifted || !cluster_get(keeper->spec.cluster, KEY_RELEASE, &key) ||
+        lease_holder_from_json(key.value, key.len, key.mod_revision, &holder, NULL) != ERR_OK ||
+        holder.lifted)
+        return false;
+    keeper->move.holder_revision = key.mod_revision;
+    return true;
+}
+
 /* A move whose reply was lost may still happen while the lease that it goes to lives. */
 static bool in_doubt(const struct lease_move *move, struct mono now)
 {
@@ -97,7 +116,8 @@ void keeper_move_consider(struct lease_keeper *keeper)
     struct mono now = clock_mono();
     if (!lease->owns_key || keeper->granted_ms == wanted_ms || wanted_ms == move->refused_ms ||
         move->grant != NULL || move->txn != NULL || in_doubt(move, now) ||
-        !lease_holds(lease, now) || mono_before(mono_add(now, wanted_ms), lease->held_until))
+        !record_is_free(keeper) || !lease_holds(lease, now) ||
+        mono_before(mono_add(now, wanted_ms), lease->held_until))
         return;
     struct etcd_how how = { .timeout_ms = lease->ttl_ms / 4, .endpoint = ETCD_ANY };
     move->grant = etcd_lease_grant(keeper->spec.etcd, wanted_ms / 1000, how, on_grant, keeper);

@@ -40,8 +40,9 @@ static void add_put(struct lease_keeper *keeper, struct etcd_txn *txn, const cha
  * that its successor has renewed (measured with etcd 3.5.16: 3 of 25 times). Whoever finds the key
  * gone waits until ttl after the last trace, when no holding can last (I1); where the lease has
  * just run out that is at once. */
-static void add_trace(struct lease_keeper *keeper, struct etcd_txn *txn)
+static void add_trace(struct lease_keeper *keeper, struct etcd_txn *txn, struct sequence *sequence)
 {
+    sequence->traced_ms = keeper->lease.ttl_ms;
     char value[64];
     (void)snprintf(value, sizeof(value), "{\"lease\":%" PRId64 ",\"ttl\":%d}", keeper->lease.id,
                    (int)(keeper->lease.ttl_ms / 1000));
@@ -78,7 +79,7 @@ struct etcd_txn *keeper_renewal_txn(struct lease_keeper *keeper, struct sequence
     struct etcd_txn *txn = etcd_txn_new();
     add_compare(keeper, txn, "leader", ETCD_CREATE_REVISION, keeper->lease.create_revision);
     add_compare(keeper, txn, "leader", ETCD_LEASE, keeper->lease.id);
-    add_trace(keeper, txn);
+    add_trace(keeper, txn, sequence);
     add_confirmed(keeper, txn, sequence);
     struct etcd_range leader = { .key = keeper->leader_key };
     etcd_txn_range(txn, ETCD_THEN, &leader);

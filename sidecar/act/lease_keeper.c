@@ -101,11 +101,15 @@ static void sequence_begin(struct lease_keeper *keeper)
 static void tell_guard(struct lease_keeper *keeper)
 {
     const struct lease *lease = &keeper->lease;
-    if (!lease->owns_key || keeper->spec.deadline == NULL)
+    if (lease->owns_key) {
+        keeper->cookie_lease = lease->id;
+        keeper->cookie_create = lease->create_revision;
+    }
+    if (!(lease->owns_key || lease->keyless) || keeper->spec.deadline == NULL || keeper->keeps_lift)
         return;
     int64_t margin_ms = lease_margin_ms(lease->ttl_ms, keeper->spec.cpu_limited);
-    keeper->spec.deadline(keeper->spec.arg, mono_add(lease->held_until, -margin_ms), lease->id,
-                          lease->create_revision);
+    keeper->spec.deadline(keeper->spec.arg, mono_add(lease->held_until, -margin_ms),
+                          keeper->cookie_lease, keeper->cookie_create);
 }
 
 static void round_end(struct lease_keeper *keeper, const struct sequence *good)
@@ -173,6 +177,7 @@ void keeper_apply(struct lease_keeper *keeper, struct sequence *sequence,
     source_trigger(keeper->changed);
     switch (verdict) {
     case LEASE_COUNTS:
+        keeper->traced_ms = sequence->traced_ms;
         tell_guard(keeper);
         round_end(keeper, sequence);
         keeper_move_consider(keeper);
@@ -277,6 +282,37 @@ void lease_keeper_suspend(struct lease_keeper *keeper, bool suspended)
     source_arm_in(keeper->timer, 0);
 }
 
+/* --- round the lease: L6, L8 --- */
+
+void lease_keeper_set_lift(struct lease_keeper *keeper, bool lifted, bool keep)
+{
+    bool over = keeper->keeps_lift && !keep;
+    keeper->lease.lifted = lifted;
+    keeper->keeps_lift = keep;
+    if (!over)
+        return;
+    keeper_drop_sequences(keeper);
+    keeper->round_over = true;
+    source_arm_in(keeper->timer, 0);
+}
+
+int64_t lease_keeper_promise_ms(const struct lease_keeper *keeper)
+{
+    const struct lease *lease = &keeper->lease;
+    int64_t ttl_ms = keeper->traced_ms;
+    if (lease->owns_key && lease->ttl_ms < ttl_ms)
+        ttl_ms = lease->ttl_ms;
+    return ttl_ms;
+}
+
+void lease_keeper_promised(struct lease_keeper *keeper, struct mono sent, int64_t ttl_ms)
+{
+    if (keeper->suspended || keeper->stats.stalled || !lease_promised(&keeper->lease, sent, ttl_ms))
+        return;
+    tell_guard(keeper);
+    source_trigger(keeper->changed);
+}
+
 /* --- the grant --- */
 
 /* Nobody waits for it: the lease runs out by itself. */
@@ -326,7 +362,8 @@ static void on_grant(void *arg, const struct etcd_lease_result *result)
         problem(keeper, GRANT_REFUSED_MS, text);
         return;
     }
-    keeper->lease = (struct lease){ .id = result->id, .ttl_ms = result->ttl_s * 1000 };
+    keeper->lease.id = result->id;
+    keeper->lease.ttl_ms = result->ttl_s * 1000;
     keeper->granted_ms = keeper->lease.ttl_ms;
     keeper->stats.problem[0] = '\0';
     keeper->round_over = true;
@@ -351,16 +388,24 @@ static void grant_begin(struct lease_keeper *keeper)
 
 /* --- for the steps --- */
 
+void lease_keeper_tries(struct lease_keeper *keeper)
+{
+    keeper->lease.tried = keeper->lease.id;
+}
+
+/* A key that is taken anew goes on where the former one was held (L6, L8). */
 bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id, int64_t revision)
 {
     if (keeper->lease.id != lease_id)
         return false; /* it was lost meanwhile: the key goes with it */
+    bool held = keeper->lease.held_once && lease_holds(&keeper->lease, clock_mono());
     keeper_drop_sequences(keeper);
     keeper_move_stop(keeper);
     keeper->lease.owns_key = true;
     keeper->lease.create_revision = revision;
     keeper->lease.mod_revision = revision;
-    keeper->lease.held_once = false;
+    keeper->lease.held_once = held;
+    keeper->lease.keyless = false;
     keeper_round_begin(keeper);
     source_trigger(keeper->changed);
     return true;
@@ -384,6 +429,8 @@ void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adopti
         .mod_revision = adoption->mod_revision,
         .held_once = running,
         .held_until = running ? mono_add(adoption->guard_deadline, margin_ms) : (struct mono){ 0 },
+        .lifted = keeper->lease.lifted,
+        .tried = keeper->lease.tried,
     };
     keeper->stats.problem[0] = '\0';
     keeper_round_begin(keeper);
@@ -395,7 +442,9 @@ void lease_keeper_let_go(struct lease_keeper *keeper)
     keeper_drop_sequences(keeper);
     keeper_move_stop(keeper);
     keeper->lease.owns_key = false;
+    keeper->lease.keyless = false;
     keeper->lease.held_once = false;
+    keeper->lease.promised_until = (struct mono){ 0 };
     keeper->round_over = true;
     source_arm_in(keeper->timer, keeper->lease.ttl_ms / 4);
     source_trigger(keeper->changed);
@@ -405,7 +454,7 @@ void lease_keeper_forget(struct lease_keeper *keeper)
 {
     keeper_drop_sequences(keeper);
     keeper_move_stop(keeper);
-    keeper->lease = (struct lease){ 0 };
+    lease_forget_id(&keeper->lease);
     keeper->round_over = true;
     source_arm_in(keeper->timer, 0);
     source_trigger(keeper->changed);

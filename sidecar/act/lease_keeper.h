@@ -52,6 +52,14 @@ struct lease_keeper *lease_keeper_free(struct lease_keeper *keeper);
 const struct lease *lease_keeper_lease(const struct lease_keeper *keeper);
 /* A cycle or a local probe has completed. */
 void lease_keeper_alive(struct lease_keeper *keeper, struct mono now);
+/* L8. `lifted`: the guard's word that the child runs without a deadline. `keep`: the pause lasts, so
+ * that no deadline goes to the guard; without it the next renewal that counts ends the lift. */
+void lease_keeper_set_lift(struct lease_keeper *keeper, bool lifted, bool keep);
+/* L6: a round of /failsafe was accepted by all; `sent` and `ttl_ms` as lease_promised has them. Moves
+ * the guard's deadline like a renewal. */
+void lease_keeper_promised(struct lease_keeper *keeper, struct mono sent, int64_t ttl_ms);
+/* The ttl that a round may count with: what the others can know of; 0: none. */
+int64_t lease_keeper_promise_ms(const struct lease_keeper *keeper);
 /* G1: the tree may still run and no guard says otherwise: neither renew nor release until false. */
 void lease_keeper_suspend(struct lease_keeper *keeper, bool suspended);
 /* The setting has changed: a lease of the new length is granted. Without the key it replaces the
@@ -61,6 +69,8 @@ void lease_keeper_set_ttl(struct lease_keeper *keeper, int64_t ttl_ms);
 
 /* --- for the steps --- */
 
+/* A transaction that takes the key is about to be sent under our lease. */
+void lease_keeper_tries(struct lease_keeper *keeper);
 /* The key was created by us at `revision` under this lease. A renewal begins at once. False: it is
  * not our lease any more. */
 bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id, int64_t revision);
@@ -71,7 +81,8 @@ struct lease_adoption {
     int64_t create_revision;
     int64_t mod_revision;       /* of the rewriting */
     struct mono guard_deadline; /* the guard's word that the lease was held until a bit later;
-                                   MONO_NEVER: nothing of Postgres runs, the holding begins anew */
+                                   MONO_NEVER: nothing of Postgres runs, or it runs without a deadline
+                                   (L8): the holding begins anew */
 };
 void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adoption *adoption);
 /* Before a release is sent (L7): nothing is held from here on, whatever the reply. */

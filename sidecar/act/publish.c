@@ -32,6 +32,8 @@ struct notice {
     struct mono not_before;
     struct store_txn *txn; /* NULL: none under way */
     int64_t lease;         /* that the write under way names */
+    bool in_doubt;         /* FAILSAFE: a write that compared this revision had no answer: */
+    int64_t compared;
 };
 
 struct publish {
@@ -69,6 +71,13 @@ static bool is_written(const struct notice *notice)
            key.lease == wanted_lease(notice) && strcmp(key.value, notice->value) == 0;
 }
 
+static int64_t revision_of(const struct notice *notice)
+{
+    struct cluster_key key;
+    bool exists = cluster_get(notice->publish->spec.cluster, notice->name, &key);
+    return exists ? key.mod_revision : 0;
+}
+
 static void wait_until(struct notice *notice, struct mono at)
 {
     notice->not_before = at;
@@ -83,6 +92,8 @@ static void on_notice(void *arg, enum err_code code, const struct err *err, int6
 {
     struct notice *notice = arg;
     (void)revision;
+    if (code == ERR_OK)
+        notice->in_doubt = false;
     if (code != ERR_OK) {
         log_debug("publish: %s: %s", notice->name, err->text);
         if (code == ERR_NOT_FOUND)
@@ -114,6 +125,12 @@ static void write_notice(struct notice *notice)
     notice->txn = store_txn_new(spec->loop, spec->etcd, spec->cluster);
     if (notice->leader_only)
         store_txn_expect(notice->txn, "leader", ETCD_CREATE_REVISION, lease->create_revision);
+    if (notice->topic == TOPIC_FAILSAFE) {
+        /* A late one must not undo a later one: the round asks whom the last one names. */
+        notice->compared = revision_of(notice);
+        notice->in_doubt = true;
+        store_txn_expect(notice->txn, notice->name, ETCD_MOD_REVISION, notice->compared);
+    }
     store_txn_put(notice->txn, notice->name, notice->value, notice->lease);
     store_txn_send(notice->txn, mono_add(now, WRITE_MS), on_notice, notice);
 }
@@ -231,6 +248,12 @@ void publish_history(struct publish *publish, const char *json)
 void publish_failsafe(struct publish *publish, const char *json)
 {
     want(&publish->notices[TOPIC_FAILSAFE], json);
+}
+
+bool publish_failsafe_committed(const struct publish *publish)
+{
+    const struct notice *notice = &publish->notices[TOPIC_FAILSAFE];
+    return !notice->in_doubt || revision_of(notice) != notice->compared;
 }
 
 void publish_status(struct publish *publish, lsn_t optime)

@@ -35,6 +35,9 @@ void publish_member(struct publish *publish, const char *json);
 /* As leader, each kept as it was last given; NULL: leave alone what is there. Copied. */
 void publish_history(struct publish *publish, const char *json);
 void publish_failsafe(struct publish *publish, const char *json);
+/* L6: what the table shows of /failsafe is what was last committed: no write of it by this process is
+ * under way or in doubt. */
+bool publish_failsafe_committed(const struct publish *publish);
 /* {"optime":N} at most once a second. LSN_NONE: leave alone. */
 void publish_status(struct publish *publish, lsn_t optime);
 /* pgvigil/witness/<self> under our lease, in place of a member key. */

@@ -38,11 +38,23 @@ static enum err_code need_key(const struct store_op *op, struct err *err)
                                   : err_set(err, ERR_REFUSED, "the leader key is not ours");
 }
 
-static void put_holder(struct store_op *op, int64_t lease_id, bool released)
+enum mark { MARK_NONE, MARK_RELEASED, MARK_LIFTED };
+
+static void put_holder(struct store_op *op, int64_t lease_id, enum mark mark)
 {
     auto_text struct text value = text_new(LIMIT_FILE);
-    lease_holder_write(&value, lease_id, released);
+    struct lease_holder holder = { .lease_id = lease_id,
+                                   .released = mark == MARK_RELEASED,
+                                   .lifted = mark == MARK_LIFTED };
+    text_copy(holder.name, sizeof(holder.name), self_of(op));
+    lease_holder_write(&value, &holder);
     store_txn_put(op->txn, KEY_RELEASE, text_str(&value), 0);
+}
+
+/* L8: who writes the record anew while the deadline is lifted says so there. */
+static enum mark mark_of(const struct step_call *call)
+{
+    return call->view->guard.lifted ? MARK_LIFTED : MARK_NONE;
 }
 
 /* S3: "Every write of /sync compares its mod_revision and the leader key's mod_revision." As of the
@@ -115,17 +127,18 @@ static enum err_code write_config(struct store_op *op, const struct step_call *c
 
 /* --- the key --- */
 
-/* L7, L8: "The transaction that takes the key also writes the holder record"; it compares that the
- * key is absent, that the holder record is the one that allowed it, and that /sync and config are
- * those that were decided on. */
+/* L6, L7, L8: "The transaction that takes the key also writes the holder record"; it compares that
+ * the key is absent, that the holder record is the one that allowed it, and that /sync, /failsafe and
+ * config are those that were decided on. */
 static enum err_code take_key(struct store_op *op, const struct step_call *call, struct err *err)
 {
     const struct store_view *store = &call->view->store;
     if (op->lease == 0)
         return err_set(err, ERR_REFUSED, "no lease of our own yet");
-    if (lease_of(op)->owns_key)
+    bool anew = view_may_retake(call->view);
+    if (lease_of(op)->owns_key && !anew)
         return err_set(err, ERR_REFUSED, "the leader key is ours already");
-    if (!lease_may_take(&store->holder, op->lease))
+    if (!anew && !lease_may_take(&store->holder, op->lease))
         return err_set(err, ERR_REFUSED, "the former holder's lease may still live");
     int64_t config = call->memory->config_mod_revision != 0 ? call->memory->config_mod_revision
                                                             : store->config_mod_revision;
@@ -134,8 +147,10 @@ static enum err_code take_key(struct store_op *op, const struct step_call *call,
     store_txn_expect(op->txn, KEY_RELEASE, ETCD_MOD_REVISION, store->holder.mod_revision);
     store_txn_expect(op->txn, "sync", ETCD_MOD_REVISION, sync_revision(call));
     store_txn_expect(op->txn, "config", ETCD_MOD_REVISION, config);
+    store_txn_expect(op->txn, "failsafe", ETCD_MOD_REVISION, store->failsafe_mod_revision);
     store_txn_put(op->txn, "leader", self_of(op), op->lease);
-    put_holder(op, op->lease, false);
+    put_holder(op, op->lease, mark_of(call));
+    lease_keeper_tries(op->steps->spec.keeper);
     return ERR_OK;
 }
 
@@ -148,12 +163,12 @@ static enum err_code adopt_key(struct store_op *op, const struct step_call *call
     const struct lease *lease = lease_of(op);
     if (lease->owns_key && guard->tree_alive)
         return err_set(err, ERR_REFUSED, "the leader key is ours already and Postgres runs");
-    if (!lease->owns_key && (guard->lease_id == 0 || !guard->has_deadline))
+    if (!lease->owns_key && (guard->lease_id == 0 || !(guard->has_deadline || guard->lifted)))
         return err_set(err, ERR_REFUSED, "the guard knows of no holding");
     op->adoption = (struct lease_adoption){
         .lease_id = lease->owns_key ? lease->id : guard->lease_id,
         .create_revision = lease->owns_key ? lease->create_revision : guard->create_revision,
-        .guard_deadline = lease->owns_key ? MONO_NEVER : guard->deadline,
+        .guard_deadline = lease->owns_key || guard->lifted ? MONO_NEVER : guard->deadline,
     };
     op->lease = op->adoption.lease_id;
     begin(op);
@@ -162,7 +177,40 @@ static enum err_code adopt_key(struct store_op *op, const struct step_call *call
     /* A try of ours that arrives late must not move the key on from what we know of it. */
     store_txn_expect(op->txn, "leader", ETCD_MOD_REVISION, call->view->store.leader_mod_revision);
     store_txn_put(op->txn, "leader", self_of(op), op->lease);
-    put_holder(op, op->lease, false);
+    put_holder(op, op->lease, mark_of(call));
+    return ERR_OK;
+}
+
+/* L8. Written even where the mark stands: its new revision bars a late end of a former lift. */
+static enum err_code mark_lifted(struct store_op *op, const struct step_call *call, struct err *err)
+{
+    const struct store_view *store = &call->view->store;
+    if (need_key(op, err) != ERR_OK)
+        return ERR_REFUSED;
+    begin(op);
+    expect_leadership(op);
+    store_txn_expect(op->txn, KEY_RELEASE, ETCD_MOD_REVISION, store->holder.mod_revision);
+    store_txn_expect(op->txn, "config", ETCD_MOD_REVISION, store->config_mod_revision);
+    put_holder(op, op->lease, MARK_LIFTED);
+    return ERR_OK;
+}
+
+/* L8: the last leader has seen the pause end. Where the key is not this process's its Postgres is down:
+ * the others then wait for no more than the lease of the record (L7). */
+static enum err_code clear_lifted(struct store_op *op, const struct step_call *call,
+                                  struct err *err)
+{
+    const struct lease_holder *holder = &call->view->store.holder;
+    bool leads = lease_of(op)->owns_key;
+    if (!holder->exists || !holder->lifted)
+        return ERR_OK;
+    if (call->view->guard.lifted || (!leads && call->view->guard.tree_alive))
+        return err_set(err, ERR_REFUSED, "Postgres runs, or may run, without a deadline");
+    begin(op);
+    if (leads)
+        expect_leadership(op);
+    store_txn_expect(op->txn, KEY_RELEASE, ETCD_MOD_REVISION, holder->mod_revision);
+    put_holder(op, holder->lease_id, MARK_NONE);
     return ERR_OK;
 }
 
@@ -175,7 +223,7 @@ static enum err_code release_key(struct store_op *op, const struct step_call *ca
     begin(op);
     expect_leadership(op);
     store_txn_delete(op->txn, "leader");
-    put_holder(op, op->lease, true);
+    put_holder(op, op->lease, MARK_RELEASED);
     if (call->step->name[0] != '\0') {
         struct failover wish = { .exists = true };
         auto_text struct text value = text_new(LIMIT_FILE);
@@ -204,7 +252,7 @@ static enum err_code revoke_lease(struct store_op *op, const struct step_call *c
     begin(op);
     store_txn_expect(op->txn, "leader", ETCD_CREATE_REVISION, 0);
     store_txn_expect(op->txn, KEY_RELEASE, ETCD_MOD_REVISION, store->holder.mod_revision);
-    put_holder(op, op->lease, true);
+    put_holder(op, op->lease, MARK_RELEASED);
     lease_keeper_let_go(op->steps->spec.keeper);
     return ERR_OK;
 }
@@ -337,6 +385,8 @@ static store_op_builder_fn *const builders[STEP_MAX] = {
     [STEP_WRITE_CONFIG] = write_config,
     [STEP_TAKE_KEY] = take_key,
     [STEP_ADOPT_KEY] = adopt_key,
+    [STEP_MARK_LIFTED] = mark_lifted,
+    [STEP_CLEAR_LIFTED] = clear_lifted,
     [STEP_RELEASE_KEY] = release_key,
     [STEP_REVOKE_LEASE] = revoke_lease,
     [STEP_WRITE_SYNC] = write_sync,

@@ -357,7 +357,9 @@ struct reply api_delete_switchover(const struct api_state *state, const struct r
 
 struct reply api_post_failsafe(const struct api_state *state, const struct request *request)
 {
-    if (state->view == NULL || !state->view->policy.failsafe)
+    /* L6: before the store was read nobody knows; a promise then binds nobody but this node. */
+    if (state->view == NULL || state->witness ||
+        (state->view->store.loaded && !state->view->policy.failsafe))
         return reply_html(502, "Bad Gateway");
     if (api_holds_lock(state, request->now))
         return reply_text(500, "Running as a leader");

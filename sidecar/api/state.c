@@ -9,7 +9,7 @@ bool api_holds_lock(const struct api_state *state, struct mono now)
     const struct lease *lease = state->lease;
     if (state->witness)
         return false;
-    if (lease != NULL && lease->owns_key && lease_holds(lease, now))
+    if (lease != NULL && lease_holds(lease, now))
         return true;
     /* patroni-compat 2.2: in pause, without a view of the store, the role decides. */
     return api_paused(state) && !state->view->store.reachable &&

@@ -19,6 +19,15 @@ static enum await guard_deadline(const struct view *view)
                 mono_before(view->now, guard->deadline));
 }
 
+static enum await lifted(const struct view *view)
+{
+    const struct guard_view *guard = &view->guard;
+    if (!view->lease.owns_key || !guard->tree_alive)
+        return AWAIT_FAILED;
+    return when(guard->lifted && guard->lease_id == view->lease.id &&
+                guard->create_revision == view->lease.create_revision);
+}
+
 static enum await ssn_shown(const struct view *view, const struct step *step)
 {
     return when(view->pg.ssn == step->ssn &&
@@ -81,6 +90,8 @@ enum await step_await(const struct view *view, const struct step *step,
         return when(view->pg.dir == DATA_DIR_VALID);
     case STEP_GUARD_DEADLINE:
         return guard_deadline(view);
+    case STEP_GUARD_LIFT:
+        return lifted(view);
     case STEP_STOP_FAST:
     case STEP_KILL_TREE:
         return when(!view->guard.tree_alive);
@@ -101,6 +112,8 @@ enum await step_await(const struct view *view, const struct step *step,
     case STEP_WRITE_CONFIG:
     case STEP_TAKE_KEY:
     case STEP_ADOPT_KEY:
+    case STEP_MARK_LIFTED:
+    case STEP_CLEAR_LIFTED:
     case STEP_RELEASE_KEY:
     case STEP_REVOKE_LEASE:
     case STEP_WRITE_SYNC:

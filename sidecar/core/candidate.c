@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sidecar/core/failsafe.h"
 #include "sidecar/core/rules.h"
 
 static int compare(uint64_t a, uint64_t b)
@@ -143,8 +144,18 @@ static bool asked_for_now(const struct view *view)
     return request->exists && request->due && strcmp(request->candidate, view->self) == 0;
 }
 
-/* Why not even try, whoever else there may be; NULL: try. */
-static const char *hindrance(const struct view *view)
+/* L8: "until the last leader itself has seen the pause end, nobody takes the key except on a person's
+ * `failover`": one that was written after the leader was lost. */
+static bool barred_by_lift(const struct view *view)
+{
+    const struct failover_request *request = &view->store.failover;
+    if (!view->store.holder.lifted || view->store.holder.released)
+        return false;
+    return !asked_for_now(view) || request->leader[0] != '\0' || !request->after_leader_loss;
+}
+
+/* Why not even try, whoever else there may be; NULL: try. `text` has room for the words. */
+static const char *hindrance(const struct view *view, char text[LIMIT_REASON])
 {
     if (view->policy.pause && !asked_for_now(view))
         return "the cluster is paused"; /* L8: "except on a person's failover": to the one it names */
@@ -154,6 +165,11 @@ static const char *hindrance(const struct view *view)
         return "the cluster is not initialized";
     if (!lease_may_take(&view->store.holder, view->lease.id))
         return "the former holder's lease may still live";
+    if (barred_by_lift(view))
+        return "the last leader may run without a deadline and has not seen the pause end: once it "
+               "is known to be down, a failover to a named member (pgvigilctl failover) takes over";
+    if (failsafe_bars(view, text))
+        return text;
     if (too_far_behind(view))
         return "this member is further behind than maximum_lag_on_failover";
     return NULL;
@@ -164,7 +180,8 @@ bool candidate_decide(const struct view *view, struct decision *decision)
     char why[LIMIT_REASON];
     if (!candidate_fit(view, why))
         return say(decision, ACT_WAIT, "nobody leads: %s", why);
-    const char *not_now = hindrance(view);
+    char text[LIMIT_REASON];
+    const char *not_now = hindrance(view, text);
     if (not_now != NULL)
         return say(decision, ACT_WAIT, "nobody leads: %s", not_now);
     bool named = asked_for_now(view);

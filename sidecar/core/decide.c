@@ -14,6 +14,7 @@ static const struct {
 } rules[] = {
     { "guard-dead", rule_guard_dead },
     { "adopt", rule_adopt },
+    { "retake", rule_retake },
     { "primary-without-key", rule_primary_without_key },
     { "demote-before-expiry", rule_demote_before_expiry },
     { "key-vanished", rule_key_vanished },
@@ -29,6 +30,8 @@ static const struct {
     { "stopping", rule_stopping },
     { "starting", rule_starting },
     { "release-to-successor", rule_release_to_successor },
+    { "lift", rule_lift },
+    { "lift-over", rule_lift_over },
     { "pause", rule_pause },
     { "reinit", rule_reinit },
     { "data-unknown", rule_data_unknown },
@@ -120,6 +123,9 @@ static const struct {
     [ACT_START_PRIMARY] = { 3, 3 },
     [ACT_RESTART] = { 1, 4 },
     [ACT_ADOPT] = { 1, 7 },
+    [ACT_RETAKE] = { 6, 7 }, /* the promises end soon */
+    [ACT_LIFT] = { 1, 2 },
+    [ACT_UNLIFT] = { 1, 2 },
     [ACT_TAKE] = { 1, 6 },
     [ACT_PROMOTE] = { 1, 6 },
     [ACT_HANDOVER] = { 6, 7 },

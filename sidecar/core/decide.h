@@ -7,12 +7,15 @@
 #include "sidecar/core/view.h"
 
 #define ACTIONS(X)                                                                                 \
-    X(WAIT, "wait")           /* nothing to do now */                                              \
-    X(FENCE, "fence")         /* kill Postgres at once */                                          \
-    X(DEMOTE, "demote")       /* read-only before the lease ends, key not released */              \
-    X(ADOPT, "adopt")         /* take over a running primary and its key (L5, L7) */               \
-    X(ABANDON, "abandon")     /* give up a lease whose key is lost (L7) */                         \
-    X(BOOTSTRAP, "bootstrap") /* initdb and first start */                                         \
+    X(WAIT, "wait")                /* nothing to do now */                                         \
+    X(FENCE, "fence")              /* kill Postgres at once */                                     \
+    X(DEMOTE, "demote")            /* read-only before the lease ends, key not released */         \
+    X(ADOPT, "adopt")              /* take over a running primary and its key (L5, L7) */          \
+    X(RETAKE, "take the key anew") /* a primary whose key is gone and nobody else's (L6, L8) */    \
+    X(LIFT, "lift the deadline")   /* L8: Postgres runs on whatever becomes of etcd */             \
+    X(UNLIFT, "end the lift")      /* L8: the pause is over, and seen to be by the leader */       \
+    X(ABANDON, "abandon")          /* give up a lease whose key is lost (L7) */                    \
+    X(BOOTSTRAP, "bootstrap")      /* initdb and first start */                                    \
     X(FINISH_BOOTSTRAP, "finish bootstrap")                                                        \
     X(CLONE, "clone") /* base backup from the leader */                                            \
     X(START_STANDBY, "start standby")                                                              \

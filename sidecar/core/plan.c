@@ -98,6 +98,33 @@ static void plan_take(struct plan *plan, const struct view *view)
     add_promotion(plan, view);
 }
 
+/* L6, L8: as take, but Postgres is a primary already. Under a lift the guard learns the new cookie and
+ * stays without a deadline; else the next renewal that counts moves it. */
+static void plan_retake(struct plan *plan, const struct view *view)
+{
+    add(plan, STEP_TAKE_KEY, QUICK_MS);
+    if (view->guard.lifted)
+        add(plan, STEP_GUARD_LIFT, QUICK_MS);
+    else
+        add(plan, STEP_GUARD_DEADLINE, view->policy.ttl_ms);
+}
+
+/* L8. The mark is written even where it stands already: a late end of a former lift would else take it
+ * away. */
+static void plan_lift(struct plan *plan)
+{
+    add(plan, STEP_MARK_LIFTED, QUICK_MS);
+    add(plan, STEP_GUARD_LIFT, QUICK_MS);
+}
+
+/* L8: the deadline is back before anybody may count with it. */
+static void plan_unlift(struct plan *plan, const struct view *view)
+{
+    if (view->guard.lifted)
+        add(plan, STEP_GUARD_DEADLINE, view->policy.ttl_ms);
+    add(plan, STEP_CLEAR_LIFTED, QUICK_MS);
+}
+
 /* L2: read-only before the lease ends; what is left after half of the time is killed. */
 static void plan_demote(struct plan *plan, const struct view *view)
 {
@@ -338,6 +365,15 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         break;
     case ACT_TAKE:
         plan_take(&plan, view);
+        break;
+    case ACT_RETAKE:
+        plan_retake(&plan, view);
+        break;
+    case ACT_LIFT:
+        plan_lift(&plan);
+        break;
+    case ACT_UNLIFT:
+        plan_unlift(&plan, view);
         break;
     case ACT_PROMOTE:
         add_promotion(&plan, view);

@@ -16,9 +16,12 @@
     X(CREATE_INITIALIZE, "create initialize") /* CAS absent; empty value under our lease */        \
     X(WRITE_INITIALIZE, "write initialize") /* CAS its create_revision; the system id, no lease */ \
     X(WRITE_CONFIG, "write config")         /* CAS absent */                                       \
-    X(TAKE_KEY, "take key")             /* L7, L8: CAS leader absent, holder record unchanged,\
-                                                /sync and config unchanged; writes holder record */    \
-    X(ADOPT_KEY, "adopt key")           /* L7: CAS create_revision of the guard's cookie */        \
+    X(TAKE_KEY, "take key")         /* L7, L8: CAS leader absent, holder record unchanged,\
+                                                /sync and config unchanged; writes holder record */        \
+    X(ADOPT_KEY, "adopt key")       /* L7: CAS create_revision of the guard's cookie */            \
+    X(MARK_LIFTED, "mark the lift") /* L8: CAS leader, holder record, config; the record says  \
+                                                that the holder may run without a deadline */   \
+    X(CLEAR_LIFTED, "clear the lift's mark") /* L8: CAS leader, holder record */                   \
     X(RELEASE_KEY, "release key")       /* L7: CAS create_ and mod_revision; marks the holder \
                                                 record; writes /failover for step.name if given.   \
                                                 From sending on nothing is held */    \
@@ -35,13 +38,15 @@
     /* --- guard --- */                                                                            \
     X(GUARD_DEADLINE, "guard deadline") /* the guard acknowledged a live deadline of this key \
                                                 after a renewal that counts (L4) */    \
-    X(STOP_FAST, "fast stop")           /* told to; success: nothing of the tree runs (G1) */      \
-    X(KILL_TREE, "kill")                /* success: nothing of the tree runs (G1) */               \
-    X(HANDED_OVER, "handed over")       /* the guard need not wait any longer (G2) */              \
-    X(START_STANDBY, "start standby")   /* conf written, standby.signal, SSN empty; started */     \
-    X(START_PRIMARY, "start primary")   /* conf written with step.ssn and step.names on disk, \
+    X(GUARD_LIFT, "lift the guard's deadline") /* L8: told to, with this key's cookie; success: \
+                                                the guard says that it is lifted */  \
+    X(STOP_FAST, "fast stop")         /* told to; success: nothing of the tree runs (G1) */        \
+    X(KILL_TREE, "kill")              /* success: nothing of the tree runs (G1) */                 \
+    X(HANDED_OVER, "handed over")     /* the guard need not wait any longer (G2) */                \
+    X(START_STANDBY, "start standby") /* conf written, standby.signal, SSN empty; started */       \
+    X(START_PRIMARY, "start primary") /* conf written with step.ssn and step.names on disk, \
                                                 no standby.signal; started under the cookie of     \
-                                                this key */    \
+                                                this key */      \
     /* --- postgres --- */                                                                         \
     X(INITDB, "initdb")                    /* into <data>.new, with our mark, fsynced */           \
     X(ADOPT_NEW, "move initdb into place") /* rename <data>.new */                                 \

@@ -15,6 +15,7 @@ bool say(struct decision *decision, enum action action, const char *format, ...)
 /* Safety: who may accept writes (rules_safety.c). */
 rule_fn rule_guard_dead;
 rule_fn rule_adopt;
+rule_fn rule_retake;
 rule_fn rule_primary_without_key;
 rule_fn rule_demote_before_expiry;
 rule_fn rule_key_vanished;
@@ -31,6 +32,8 @@ rule_fn rule_dizzy;
 rule_fn rule_guard_away;
 rule_fn rule_store_unread;
 rule_fn rule_store_away;
+rule_fn rule_lift;
+rule_fn rule_lift_over;
 rule_fn rule_pause;
 rule_fn rule_foreign_system;
 rule_fn rule_stopping;

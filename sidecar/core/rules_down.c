@@ -82,7 +82,7 @@ bool rule_bootstrap(const struct view *view, struct decision *decision)
         return false;
     if (store->initialize_exists && store->initialize != 0) {
         if (view->pg.dir != DATA_DIR_FRESH || view->pg.system_id != store->initialize ||
-            !lease_may_take(&store->holder, view->lease.id))
+            !lease_may_take(&store->holder, view->lease.id) || store->holder.lifted)
             return false;
         return say(decision, ACT_BOOTSTRAP, "our initdb was chosen and waits to be put in place");
     }

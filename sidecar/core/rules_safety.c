@@ -30,7 +30,8 @@ static bool guard_deadline_lives(const struct view *view)
  * key (L7) in time; else the guard ends it." */
 bool rule_adopt(const struct view *view, struct decision *decision)
 {
-    if (view->lease.owns_key || !view->guard.tree_alive || !guard_deadline_lives(view))
+    if (view->lease.owns_key || !view->guard.tree_alive ||
+        !(view->guard.lifted || guard_deadline_lives(view)))
         return false;
     if (!view->store.loaded) {
         if (!view_is_primary(view))
@@ -44,11 +45,41 @@ bool rule_adopt(const struct view *view, struct decision *decision)
     return say(decision, ACT_ADOPT, "the guard's cookie and the leader key agree");
 }
 
+/* L6, L8: etcd may end our lease while it is away, and with it the key. Nobody else may take it, so that
+ * the primary goes on and takes it anew. */
+bool rule_retake(const struct view *view, struct decision *decision)
+{
+    if (!view->guard.connected || !view->store.loaded || !view->store.reachable ||
+        !view_may_retake(view))
+        return false;
+    if (view->lease.id == 0)
+        return say(decision, ACT_WAIT, "the leader key is gone; waiting for a lease to take it");
+    return say(decision, ACT_RETAKE, "the leader key is gone and nobody else may take it: %s",
+               view->guard.lifted ? "the last leader runs without a deadline"
+                                  : "every member of /failsafe has promised");
+}
+
+/* L8: "nobody takes the key except on a person's `failover`": where that happened the lift must not
+ * keep the former primary running. */
+static bool was_replaced(const struct view *view)
+{
+    const struct store_view *store = &view->store;
+    if (view->lease.owns_key || !store->loaded)
+        return false;
+    if (!store->leader_exists)
+        return store->reachable && !view_may_retake(view);
+    /* The watch may show our key before the reply to our own taking. */
+    bool our_try = view->lease.tried != 0 && store->leader_lease == view->lease.tried;
+    return view_other_leads(view) || (store->reachable && !our_try);
+}
+
 /* I1. The guard kills at the deadline by itself (L3); this is the second line, and needs the guard's
  * ear. */
 bool rule_primary_without_key(const struct view *view, struct decision *decision)
 {
-    if (!view->guard.connected || !view_is_primary(view) || view_holds_lease(view))
+    if (!view->guard.connected || !view_is_primary(view))
+        return false;
+    if (view_holds_lease(view) && !was_replaced(view))
         return false;
     return say(decision, ACT_FENCE, "running as primary without a lease that holds");
 }
@@ -84,7 +115,7 @@ static bool bars_the_key(const struct view *view)
 bool rule_key_vanished(const struct view *view, struct decision *decision)
 {
     bool lost = view->lease.owns_key ? !view_self_leads(view) : bars_the_key(view);
-    if (!lost || !view->store.loaded || !view->store.reachable)
+    if (!lost || view_may_retake(view) || !view->store.loaded || !view->store.reachable)
         return false;
     if (view_is_primary(view) || (view->guard.tree_alive && view->guard.has_deadline))
         return say(decision, ACT_DEMOTE, "the leader key is not ours any more");

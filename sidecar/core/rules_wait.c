@@ -36,6 +36,12 @@ bool rule_store_away(const struct view *view, struct decision *decision)
 {
     if (view->store.reachable)
         return false;
+    if (view_is_primary(view) && view->guard.lifted)
+        return say(decision, ACT_WAIT,
+                   "etcd does not answer; the cluster is paused: primary without a deadline");
+    if (view_is_primary(view) && mono_before(view->now, view->lease.promised_until))
+        return say(decision, ACT_WAIT,
+                   "etcd does not answer; primary while every member of /failsafe acknowledges it");
     if (view_is_primary(view))
         return say(decision, ACT_WAIT,
                    "etcd does not answer; primary until the lease ends, %d ms "
@@ -44,8 +50,52 @@ bool rule_store_away(const struct view *view, struct decision *decision)
     return say(decision, ACT_WAIT, "etcd does not answer (no quorum?): nothing is decided");
 }
 
-/* L8: in pause nobody races and nothing is started or stopped; L3 stays in force. What a person asks for
- * goes through, once it is due. */
+static bool everybody_shows_pause(const struct view *view)
+{
+    for (size_t i = 0; i < view->store.n_peers; i++)
+        if (view->store.peers[i].has_key && !view->store.peers[i].member.pause)
+            return false;
+    return view->store.self_paused;
+}
+
+/* L8: "the guard's deadline is lifted only after every member's key has shown `pause: true`". The
+ * holder record says so first: it outlives the key. */
+bool rule_lift(const struct view *view, struct decision *decision)
+{
+    if (!view->policy.pause || !view_is_primary(view) || view->pg.state != PG_UP ||
+        !view_self_leads(view) || !view_holds_lease(view))
+        return false;
+    if (view->guard.lifted || !everybody_shows_pause(view))
+        return false;
+    return say(decision, ACT_LIFT,
+               "every member shows the pause: Postgres runs on whatever becomes of etcd");
+}
+
+/* The one that ran without a deadline is down, and this is its data directory, or its very process. */
+static bool was_lifted_here(const struct view *view)
+{
+    const struct lease_holder *holder = &view->store.holder;
+    if (view->guard.tree_alive || view_other_leads(view))
+        return false;
+    bool same_process = holder->lease_id != 0 && (holder->lease_id == view->lease.id ||
+                                                  holder->lease_id == view->lease.tried);
+    return same_process || (strcmp(holder->name, view->self) == 0 && view->pg.was_primary &&
+                            view->pg.dir == DATA_DIR_VALID);
+}
+
+/* L8: "until the last leader itself has seen the pause end, nobody takes the key". */
+bool rule_lift_over(const struct view *view, struct decision *decision)
+{
+    const struct lease_holder *holder = &view->store.holder;
+    if (view->policy.pause || !holder->exists || !holder->lifted || holder->released)
+        return false;
+    if (!view_self_leads(view) && !was_lifted_here(view))
+        return false;
+    return say(decision, ACT_UNLIFT, "the pause is over: the lease counts again");
+}
+
+/* L8: in pause nobody races and nothing is started or stopped. What a person asks for goes through, once
+ * it is due. */
 bool rule_pause(const struct view *view, struct decision *decision)
 {
     bool failover = view->store.failover.exists && view->store.failover.due;

@@ -134,6 +134,9 @@ static bool may_join(const struct view *view, const struct peer *peer)
     const struct walsender *sender = view_walsender(view, peer->member.name);
     if (!peer->has_key || peer->member.state != MEMBER_RUNNING || peer->member.tags.nosync)
         return false;
+    /* L6: who may race must be asked: /failsafe first, then /sync. */
+    if (view->policy.failsafe && !names_has(&view->store.failsafe, peer->member.name))
+        return false;
     if (sender == NULL || !sender->streaming || !sender->only_one || !sender->holds_slot)
         return false;
     if (held_back(view, sender))

@@ -7,6 +7,18 @@ bool view_holds_lease(const struct view *view)
     return lease_holds(&view->lease, view->now);
 }
 
+bool view_may_retake(const struct view *view)
+{
+    const struct lease_holder *holder = &view->store.holder;
+    if (!view_is_primary(view) || view->store.leader_exists || !view_holds_lease(view) ||
+        !holder->exists || holder->released)
+        return false;
+    if (!view->guard.lifted)
+        return mono_before(view->now, view->lease.promised_until);
+    return holder->lifted && (holder->lease_id == view->guard.lease_id ||
+                              (view->lease.tried != 0 && holder->lease_id == view->lease.tried));
+}
+
 bool view_is_primary(const struct view *view)
 {
     return view->guard.tree_alive && view->pg.state != PG_DOWN && !view->pg.in_recovery;

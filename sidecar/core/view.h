@@ -19,6 +19,7 @@ struct guard_view {
         tree_alive; /* something of the child's tree runs or may run (G1: false only on its word) */
     bool has_deadline;
     struct mono deadline;
+    bool lifted;      /* L8: the child runs without a deadline until one is offered */
     int64_t lease_id; /* cookie (L7); 0: none */
     int64_t create_revision;
     bool stop_requested; /* G2, or SIGTERM with guards of our own */
@@ -62,6 +63,9 @@ struct memory {
     bool rewind_failed;  /* since the leader changed */
     bool rewind_checked; /* pg_rewind said that nothing was needed, or succeeded, for this leader */
     bool handed_over;    /* the guard was told that the requested stop may go on */
+    struct mono started_at;     /* of this process */
+    struct mono promised_until; /* L6: no race before: a primary asked, and was told yes; 0: none */
+    char promised_to[LIMIT_NAME];
     struct mono grow_failed_at; /* the last growth of the set that did not succeed */
     size_t n_late;
     struct late late[LIMIT_MEMBERS];
@@ -88,6 +92,9 @@ bool view_is_primary(const struct view *view);  /* the running Postgres may acce
 bool view_self_leads(const struct view *view);  /* the store says that we are the leader, and the
                                                        key is this very process's */
 bool view_other_leads(const struct view *view); /* somebody else does */
+/* A primary whose key is gone, and nobody else may take it: every member of /failsafe has promised
+ * (L6), or the guard's deadline is lifted and the holder record is the one of that lift (L8). */
+bool view_may_retake(const struct view *view);
 const struct peer *view_peer(const struct view *view, const char *name); /* NULL when unknown */
 const struct walsender *view_walsender(const struct view *view, const char *name);
 /* S7: our history contains the confirmed position and we have got that far. */

@@ -61,6 +61,12 @@ struct store_view {
     bool config_exists;
     int64_t config_mod_revision;
 
+    struct names failsafe; /* L6: /failsafe; nobody: absent or empty */
+    int64_t failsafe_mod_revision;
+    bool failsafe_committed; /* no write of it by this process is in doubt */
+    int64_t renewed_ttl_ms;  /* the ttl of the last renewal that anybody left a trace of; 0: none */
+    bool self_paused;        /* our own member key shows `pause` (L8) */
+
     struct failover_request failover;
 
     lsn_t optime; /* /status: the last flush position that the leader told */

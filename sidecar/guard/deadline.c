@@ -23,6 +23,18 @@ bool deadline_check(struct deadline *deadline, struct mono now)
     return deadline->passed;
 }
 
+static bool is_bound(const struct deadline *deadline)
+{
+    return deadline->child && !guard_cookie_none(deadline->cookie);
+}
+
+/* L7: a restarted sidecar takes a running child over only if its cookie agrees. */
+static bool is_foreign(const struct deadline *deadline, struct guard_cookie cookie)
+{
+    return is_bound(deadline) && !guard_cookie_equal(cookie, deadline->cookie) &&
+           !deadline->named && !deadline->lifted;
+}
+
 enum deadline_verdict deadline_offer(struct deadline *deadline, struct mono now, struct mono at,
                                      struct guard_cookie cookie)
 {
@@ -30,11 +42,10 @@ enum deadline_verdict deadline_offer(struct deadline *deadline, struct mono now,
         return DEADLINE_PASSED;
     if (guard_cookie_none(cookie))
         return DEADLINE_NO_COOKIE;
-    bool same = guard_cookie_equal(cookie, deadline->cookie);
-    /* L7: a restarted sidecar takes a running child over only if its cookie agrees. */
-    bool bound = deadline->child && !guard_cookie_none(deadline->cookie);
-    if (bound && !same && !deadline->named && !deadline->lifted)
+    if (is_foreign(deadline, cookie))
         return DEADLINE_FOREIGN;
+    bool same = guard_cookie_equal(cookie, deadline->cookie);
+    bool bound = is_bound(deadline);
     /* Only forward, for a new cookie as well: the present promise was for this very child. */
     deadline->at = deadline->has && (same || bound) ? mono_max(deadline->at, at) : at;
     deadline->has = true;
@@ -44,15 +55,24 @@ enum deadline_verdict deadline_offer(struct deadline *deadline, struct mono now,
     return DEADLINE_OK;
 }
 
-enum deadline_verdict deadline_lift(struct deadline *deadline, struct mono now)
+enum deadline_verdict deadline_lift(struct deadline *deadline, struct mono now,
+                                    struct guard_cookie cookie)
 {
     if (deadline_check(deadline, now))
         return DEADLINE_PASSED;
+    bool named = !guard_cookie_none(cookie);
+    if (named && is_foreign(deadline, cookie))
+        return DEADLINE_FOREIGN;
     deadline->has = false;
-    if (deadline->child)
-        deadline->lifted = true;
-    else
+    if (!deadline->child) {
         deadline->cookie = (struct guard_cookie){ 0 };
+        return DEADLINE_OK;
+    }
+    deadline->lifted = true;
+    if (named) {
+        deadline->cookie = cookie;
+        deadline->named = true;
+    }
     return DEADLINE_OK;
 }
 

@@ -46,8 +46,10 @@ bool deadline_check(struct deadline *deadline, struct mono now);
 enum deadline_verdict deadline_offer(struct deadline *deadline, struct mono now, struct mono at,
                                      struct guard_cookie cookie);
 
-/* L8. Without a child: forgets the deadline. */
-enum deadline_verdict deadline_lift(struct deadline *deadline, struct mono now);
+/* L8. Without a child: forgets the deadline. A cookie becomes the child's, on the same terms as with an
+ * offer: the key may have been taken anew. None: it stays as it is. */
+enum deadline_verdict deadline_lift(struct deadline *deadline, struct mono now,
+                                    struct guard_cookie cookie);
 
 /* A child is about to be started; OK counts it as there. A primary needs a live deadline of its
  * cookie, and so does any child that names one. One that names none is not to become primary before

@@ -71,7 +71,8 @@ const struct guard_status *guard_client_status(const struct guard_client *client
 void guard_deadline(struct guard_client *client, struct mono deadline, struct guard_cookie cookie,
                     guard_done_fn *done, void *arg);
 /* L8 only: takes the deadline away until one is offered again. */
-void guard_lift_deadline(struct guard_client *client, guard_done_fn *done, void *arg);
+void guard_lift_deadline(struct guard_client *client, struct guard_cookie cookie,
+                         guard_done_fn *done, void *arg);
 
 struct guard_start {
     const char *const *argv; /* NULL-terminated, argv[0] an absolute path */

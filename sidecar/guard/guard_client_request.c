@@ -150,9 +150,12 @@ void guard_deadline(struct guard_client *client, struct mono deadline, struct gu
     request_plain(client, PROTO_DEADLINE, &offer, sizeof(offer), done, arg);
 }
 
-void guard_lift_deadline(struct guard_client *client, guard_done_fn *done, void *arg)
+void guard_lift_deadline(struct guard_client *client, struct guard_cookie cookie,
+                         guard_done_fn *done, void *arg)
 {
-    request_plain(client, PROTO_LIFT, NULL, 0, done, arg);
+    const struct proto_lift lift = { .lease_id = cookie.lease_id,
+                                     .create_revision = cookie.create_revision };
+    request_plain(client, PROTO_LIFT, &lift, sizeof(lift), done, arg);
 }
 
 static void put_strings(struct frame_out *frame, const char *const *strings, uint32_t count)

@@ -31,7 +31,7 @@ enum proto_type {
     PROTO_STATUS,   /* G: proto_status, whenever something changed, before the reply that tells */
     PROTO_REPLY,    /* G: proto_reply, text */
     PROTO_DEADLINE, /* S: proto_deadline */
-    PROTO_LIFT,     /* S: L8 */
+    PROTO_LIFT,     /* S: proto_lift, which may be absent; L8 */
     PROTO_START,    /* S: proto_start, argv, env, cwd */
     PROTO_SIGNAL,   /* S: proto_signal */
     PROTO_KILL,     /* S: the whole tree */
@@ -86,6 +86,11 @@ _Static_assert(sizeof(struct proto_status) == 56, "fixed layout");
 
 struct proto_deadline {
     int64_t at_ms;
+    int64_t lease_id;
+    int64_t create_revision;
+};
+
+struct proto_lift {
     int64_t lease_id;
     int64_t create_revision;
 };

@@ -44,9 +44,11 @@ static void request_deadline(struct guard *guard, struct frame *request, struct 
 
 static void request_lift(struct guard *guard, struct frame *request, struct answer *answer)
 {
-    (void)request;
+    struct proto_lift lift = { 0 };
+    (void)frame_take(request, &lift, sizeof(lift)); /* a sidecar of before names no cookie */
+    struct guard_cookie cookie = { lift.lease_id, lift.create_revision };
     bool before = guard->deadline.lifted;
-    answer_verdict(answer, deadline_lift(&guard->deadline, os_now()));
+    answer_verdict(answer, deadline_lift(&guard->deadline, os_now(), cookie));
     if (answer->code == PROTO_OK && guard->deadline.lifted && !before)
         say("the cluster is paused -> the child runs without a deadline");
 }

@@ -276,6 +276,7 @@ void cluster_fill(struct cluster *cluster, struct mono now, struct store_view *r
                           mono_diff(now, cluster->state->heard) <= cluster->spec.ttl_ms / 2;
     fill_same_cluster(cluster, ret_view);
     ret_view->age_ms = mono_diff(now, cluster->state->word_at);
+    ret_view->renewed_ttl_ms = cluster->renewed_ttl_ms;
     fill_failover(cluster, now, &ret_view->failover);
     ret_view->holder.lease_gone = holder_is_gone(cluster, now);
 }

@@ -1,6 +1,7 @@
 #include "sidecar/observe/cluster_view.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "cluster/member_json.h"
 #include "cluster/status.h"
 #include "cluster/sync_state_json.h"
+#include "json/json.h"
 
 #define KEY_MEMBERS "members/"
 #define KEY_DATA "pgvigil/data/"
@@ -125,6 +127,39 @@ static struct peer *peer_named(struct store_view *view, const char *name)
     return peer;
 }
 
+/* L6: only who is there counts; the addresses are the round's business. What cannot be read names
+ * nobody that could race. */
+static void read_failsafe(const struct etcd_table *table, struct store_view *view)
+{
+    struct etcd_entry *entry = etcd_table_find(table, "failsafe");
+    if (entry == NULL)
+        return;
+    view->failsafe_mod_revision = entry->mod_revision;
+    auto_json json_t *json = NULL;
+    struct err err;
+    if (json_parse(entry->value, entry->len, "failsafe", &json, &err) != ERR_OK) {
+        complain(entry, &err);
+        names_add(&view->failsafe, "/unreadable");
+        return;
+    }
+    const char *name;
+    json_t *url;
+    json_object_foreach (json, name, url) {
+        if (!names_full(&view->failsafe) && strlen(name) < LIMIT_NAME)
+            names_add(&view->failsafe, name);
+    }
+}
+
+static void read_self(struct etcd_table *table, const char *self, struct store_view *view)
+{
+    char key[sizeof(KEY_MEMBERS) + LIMIT_NAME];
+    (void)snprintf(key, sizeof(key), KEY_MEMBERS "%s", self);
+    struct etcd_entry *entry = etcd_table_find(table, key);
+    struct member member = { .pause = false };
+    if (entry != NULL && member_from_json(self, entry->value, entry->len, &member, NULL) == ERR_OK)
+        view->self_paused = member.pause;
+}
+
 static void read_member(struct etcd_entry *entry, const char *self, struct store_view *view)
 {
     const char *name = entry->name + strlen(KEY_MEMBERS);
@@ -209,6 +244,8 @@ void cluster_view_read(struct etcd_table *table, const char *self, struct cluste
     read_failover(table, ret);
     read_status(table, view);
     read_peers(table, self, view);
+    read_self(table, self, view);
+    read_failsafe(table, view);
     read_history(table, view);
 
     const struct etcd_entry *config = etcd_table_find(table, "config");

@@ -166,6 +166,11 @@ void op_handed_over(struct pg_op *op, op_after_fn *after)
     guard_handed_over(op->pg->parts.guard, on_guard, new_ticket(op, after));
 }
 
+void op_lift(struct pg_op *op, op_after_fn *after)
+{
+    guard_lift_deadline(op->pg->parts.guard, op->cookie, on_guard, new_ticket(op, after));
+}
+
 void op_start(struct pg_op *op, const struct guard_start *start, op_after_fn *after)
 {
     guard_start(op->pg->parts.guard, start, on_guard, new_ticket(op, after));
@@ -363,6 +368,7 @@ static op_fn *const beginnings[STEP_MAX] = {
     [STEP_STOP_FAST] = pg_stop_fast,
     [STEP_KILL_TREE] = pg_kill_tree,
     [STEP_HANDED_OVER] = pg_hand_over,
+    [STEP_GUARD_LIFT] = pg_lift_deadline,
     [STEP_INITDB] = pg_initdb,
     [STEP_ADOPT_NEW] = pg_adopt_new,
     [STEP_CREATE_ROLES] = pg_create_roles,

@@ -100,6 +100,7 @@ void op_tool(struct pg_op *op, const char *program, const char *const *args, con
 void op_signal(struct pg_op *op, int signum, op_after_fn *after);
 void op_kill(struct pg_op *op, op_after_fn *after);
 void op_handed_over(struct pg_op *op, op_after_fn *after);
+void op_lift(struct pg_op *op, op_after_fn *after); /* L8, with op->cookie */
 void op_start(struct pg_op *op, const struct guard_start *start, op_after_fn *after);
 
 /* On the admin session. */
@@ -119,6 +120,7 @@ static inline const struct guard_status *op_guard(const struct pg_op *op)
 
 /* The beginnings of the operations. */
 op_fn pg_start_standby, pg_start_primary, pg_stop_fast, pg_kill_tree, pg_hand_over;
+op_fn pg_lift_deadline;
 op_fn pg_initdb, pg_adopt_new, pg_create_roles, pg_base_backup, pg_remove_data, pg_rewind;
 op_fn pg_follow, pg_end_blockers, pg_set_ssn, pg_write_conf, pg_reload;
 op_fn pg_promote, pg_checkpoint, pg_probe_free, pg_probe_waits, pg_read_flush, pg_wake_waiters;

@@ -291,7 +291,7 @@ void pg_kill_tree(struct pg_op *op)
     op_kill(op, after_kill);
 }
 
-static void after_handover(struct pg_op *op, enum err_code code, const struct err *err)
+static void after_word(struct pg_op *op, enum err_code code, const struct err *err)
 {
     if (code == ERR_OK)
         op_done(op);
@@ -301,5 +301,10 @@ static void after_handover(struct pg_op *op, enum err_code code, const struct er
 
 void pg_hand_over(struct pg_op *op)
 {
-    op_handed_over(op, after_handover);
+    op_handed_over(op, after_word);
+}
+
+void pg_lift_deadline(struct pg_op *op)
+{
+    op_lift(op, after_word);
 }

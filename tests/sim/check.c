@@ -150,7 +150,8 @@ static void check_confirmed(struct sim *sim, int node)
 static void check_guarded(struct sim *sim, int node)
 {
     const struct guard *guard = &sim->guard[node];
-    if (guard->alive && !guard->deadline.has && !guard->deadline.passed)
+    if (guard->alive && !guard->deadline.has && !guard->deadline.passed &&
+        !guard->deadline.lifted) /* L8 */
         check_broken(sim, "L4", "%s becomes primary without a deadline in its guard",
                      node_name(node));
 }

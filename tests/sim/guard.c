@@ -23,10 +23,12 @@ void guard_heard(struct sim *sim, int i)
         .tree_alive = !gone,
         .has_deadline = guard->deadline.has,
         .deadline = guard->deadline.at,
+        .lifted = guard->deadline.lifted,
         .lease_id = guard->deadline.cookie.lease_id,
         .create_revision = guard->deadline.cookie.create_revision,
         .stop_requested = guard->stop_requested,
     };
+    node->lease.lifted = node->guard_seen.lifted;
     node_wake(sim, i);
 }
 

@@ -201,6 +201,7 @@ void node_boot(struct sim *sim, int i)
     for (int p = 0; p < DATA_MAX; p++)
         node->walsender_gone[p] = MONO_NEVER;
     node->last_action = ACT_MAX;
+    node->memory.started_at = node_clock(sim, i);
     node->guard_seen.tree_alive = true; /* nothing is gone before the guard was heard */
     node->cycle_us = sim->now_us;
     init_view(sim, i);

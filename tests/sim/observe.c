@@ -178,7 +178,11 @@ static void fill_keys(struct sim *sim, int i)
     store->holder = (struct lease_holder){ .exists = kv->holder.exists,
                                            .lease_id = kv->holder.lease,
                                            .released = kv->holder.released,
+                                           .lifted = kv->holder.lifted,
                                            .mod_revision = kv->holder.mod };
+    put_name(store->holder.name, kv->holder.exists ? kv->holder.owner : NODE_NONE);
+    store->self_paused = kv->member[i].exists && kv->member[i].pause;
+    store->renewed_ttl_ms = sim->ttl_ms;
     store->sync.exists = kv->sync.exists;
     put_name(store->sync.leader, kv->sync.exists ? kv->sync.leader : NODE_NONE);
     put_set(&store->sync.standbys, kv->sync.exists ? kv->sync.standbys : 0);

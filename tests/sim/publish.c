@@ -65,7 +65,7 @@ static void on_published(struct sim *sim, int i, int64_t ctx, const struct reply
         observe_store(sim, i, reply->rev);
         node_wake(sim, i);
     } else if (reply->code == ERR_OK && !node->lease.owns_key) {
-        node->lease.id = 0; /* the lease is gone */
+        lease_forget_id(&node->lease); /* it is gone */
         renew_grant(sim, i);
     }
 }

@@ -61,7 +61,8 @@ static bool send_confirmed(struct sim *sim, int i, int at)
 void renew_offer(struct sim *sim, int i)
 {
     const struct lease *lease = &sim->node[i].lease;
-    if (!lease->owns_key || !lease->held_once)
+    bool keeps_lift = sim->node[i].guard_seen.lifted && sim->node[i].cache.config.pause;
+    if (!lease->owns_key || !lease->held_once || keeps_lift)
         return;
     guard_offer(sim, i, mono_add(lease->held_until, -lease_margin_ms(lease->ttl_ms, false)),
                 (struct guard_cookie){ lease->id, lease->create_revision });
@@ -72,7 +73,7 @@ static void lease_lost(struct sim *sim, int i)
     struct node *node = &sim->node[i];
     if (node->lease.owns_key)
         return;
-    node->lease.id = 0;
+    lease_forget_id(&node->lease);
     renew_grant(sim, i);
 }
 
@@ -221,7 +222,8 @@ static void on_granted(struct sim *sim, int i, int64_t ctx, const struct reply *
     node->granting = false;
     if (reply->code != ERR_OK || reply->lease == 0 || node->lease.id != 0)
         return;
-    node->lease = (struct lease){ .id = reply->lease, .ttl_ms = sim->ttl_ms };
+    node->lease.id = reply->lease;
+    node->lease.ttl_ms = sim->ttl_ms;
     observe_heard(sim, i, sim->now_us - MS(5), reply->rev);
     node_wake(sim, i);
 }

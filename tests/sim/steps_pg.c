@@ -52,6 +52,10 @@ static enum outcome guard_does(struct sim *sim, int i, enum step_kind kind,
 {
     if (kind == STEP_START_STANDBY || kind == STEP_START_PRIMARY)
         return guard_start(sim, i, kind == STEP_START_PRIMARY, cookie);
+    if (kind == STEP_GUARD_LIFT)
+        return deadline_lift(&sim->guard[i].deadline, node_clock(sim, i), cookie) == DEADLINE_OK
+                   ? DONE
+                   : REFUSED;
     if (kind == STEP_STOP_FAST)
         pg_stop_fast(sim, i);
     else if (kind == STEP_KILL_TREE)
@@ -333,6 +337,7 @@ static const struct {
     [STEP_STOP_FAST] = { nothing, 0, 1 },
     [STEP_KILL_TREE] = { nothing, 0, 1 },
     [STEP_HANDED_OVER] = { nothing, 0, 1 },
+    [STEP_GUARD_LIFT] = { nothing, 0, 1 },
     [STEP_START_STANDBY] = { write_standby, 3, 60 },
     [STEP_START_PRIMARY] = { write_primary, 3, 60 },
     [STEP_INITDB] = { initdb, 800, 3000 },
@@ -359,7 +364,7 @@ static const struct {
 static bool by_guard(enum step_kind kind)
 {
     return kind == STEP_STOP_FAST || kind == STEP_KILL_TREE || kind == STEP_HANDED_OVER ||
-           kind == STEP_START_STANDBY || kind == STEP_START_PRIMARY;
+           kind == STEP_GUARD_LIFT || kind == STEP_START_STANDBY || kind == STEP_START_PRIMARY;
 }
 
 static void on_op(struct sim *sim, const struct event *event)

@@ -28,6 +28,12 @@ static void send(struct sim *sim, int i)
     store_send(sim, &request);
 }
 
+static void let_go(struct lease *lease)
+{
+    lease->owns_key = lease->keyless = lease->held_once = false;
+    lease->promised_until = (struct mono){ 0 };
+}
+
 /* A key that nobody knows to be ours goes with the lease. */
 static void give_up(struct sim *sim, int i)
 {
@@ -40,7 +46,7 @@ static void give_up(struct sim *sim, int i)
                                .done = on_nothing };
     if (node->lease.id != 0)
         store_send(sim, &request);
-    node->lease = (struct lease){ 0 };
+    lease_forget_id(&node->lease);
     renew_grant(sim, i);
 }
 
@@ -53,7 +59,7 @@ static void in_doubt(struct sim *sim, int i, enum err_code code)
         give_up(sim, i);
     if (txn->kind == TXN_RELEASE && node->lease.id == node->runner.released &&
         sim->mutation != MUT_RELEASE_KEPT) {
-        node->lease = (struct lease){ 0 };
+        lease_forget_id(&node->lease);
         renew_grant(sim, i);
     }
 }
@@ -94,9 +100,11 @@ static void succeeded(struct sim *sim, int i, int64_t rev)
         return;
     }
     if (txn->kind == TXN_TAKE) {
+        bool held = lease->held_once && lease_holds(lease, node_clock(sim, i));
         lease->owns_key = true;
+        lease->keyless = false;
         lease->create_revision = lease->mod_revision = rev;
-        lease->held_once = false;
+        lease->held_once = held;
         renew_begin(sim, i);
     } else if (txn->kind == TXN_ADOPT) {
         const struct guard_view *guard = &node->guard_seen;
@@ -107,12 +115,13 @@ static void succeeded(struct sim *sim, int i, int64_t rev)
             .create_revision = txn->cmp_leader_create,
             .mod_revision = rev,
             .held_once = guard->has_deadline,
+            .lifted = lease->lifted,
+            .tried = lease->tried,
             .held_until = mono_add(guard->deadline, lease_margin_ms(sim->ttl_ms, false)),
         };
         renew_begin(sim, i);
     } else if (txn->kind == TXN_RELEASE) {
-        lease->owns_key = false;
-        lease->held_once = false;
+        let_go(lease);
     } else if (txn->kind == TXN_SYNC) {
         node->runner.memory.sync_mod_revision = rev;
     } else if (txn->kind == TXN_CONFIG) {
@@ -169,6 +178,10 @@ static int64_t written_at(const struct kv *kv, const struct txn *txn)
         return kv->confirmed.exists ? 0 : kv->rev;
     case TXN_CONFIG:
         return kv->config.exists ? kv->rev : 0;
+    case TXN_MARK_LIFTED:
+        return kv->holder.lifted && kv->holder.lease == txn->lease ? kv->holder.mod : 0;
+    case TXN_CLEAR_LIFTED:
+        return kv->holder.lifted ? 0 : kv->rev;
     case TXN_CONFIRM:
     case TXN_DATA_ID:
     case TXN_MEMBER:
@@ -217,9 +230,12 @@ static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *r
 static bool make_take(struct sim *sim, struct node *node, struct txn *txn)
 {
     const struct view *view = &node->view;
-    if (node->lease.owns_key || (!lease_may_take(&view->store.holder, node->lease.id) &&
-                                 sim->mutation != MUT_TAKE_NO_HOLDER))
+    bool anew = view_may_retake(view);
+    if (!anew && (node->lease.owns_key || (!lease_may_take(&view->store.holder, node->lease.id) &&
+                                           sim->mutation != MUT_TAKE_NO_HOLDER)))
         return false;
+    node->lease.tried = node->lease.id;
+    txn->lifted = node->guard_seen.lifted;
     txn->cmp_leader_create = sim->mutation == MUT_TAKE_OVER ? CMP_NONE : 0;
     txn->cmp_holder_mod = view->store.holder.exists ? view->store.holder.mod_revision : 0;
     if (sim->mutation == MUT_TAKE_NO_HOLDER || sim->mutation == MUT_TAKE_OVER)
@@ -238,7 +254,29 @@ static bool make_adopt(struct node *node, struct txn *txn)
     txn->cmp_leader_create = node->guard_seen.create_revision;
     txn->cmp_leader_mod = node->view.store.leader_mod_revision;
     txn->lease = node->guard_seen.lease_id;
+    txn->lifted = node->guard_seen.lifted;
     return txn->lease != 0;
+}
+
+static bool make_mark(struct node *node, struct txn *txn)
+{
+    txn->cmp_leader_create = node->lease.create_revision;
+    txn->cmp_leader_mod = node->lease.mod_revision;
+    txn->cmp_holder_mod = node->view.store.holder.mod_revision;
+    txn->cmp_config_mod = node->view.store.config_mod_revision;
+    txn->lease = node->lease.id;
+    txn->lifted = true;
+    return node->lease.owns_key;
+}
+
+static bool make_clear(struct node *node, struct txn *txn)
+{
+    const struct lease_holder *holder = &node->view.store.holder;
+    bool leads = node->lease.owns_key;
+    txn->cmp_leader_create = leads ? node->lease.create_revision : CMP_NONE;
+    txn->cmp_holder_mod = holder->mod_revision;
+    txn->lease = holder->lease_id;
+    return !node->guard_seen.lifted && (leads || !node->guard_seen.tree_alive);
 }
 
 static bool make_release(struct sim *sim, struct node *node, const struct step *step,
@@ -256,8 +294,7 @@ static bool make_release(struct sim *sim, struct node *node, const struct step *
     node->runner.released = node->lease.id;
     /* L7: "a release that was sent ends the holding, whatever the reply". */
     if (sim->mutation != MUT_RELEASE_KEPT) {
-        node->lease.owns_key = false;
-        node->lease.held_once = false;
+        let_go(&node->lease);
     }
     return had;
 }
@@ -294,6 +331,10 @@ static bool make(struct sim *sim, int i, const struct step *step, struct txn *tx
         return make_take(sim, node, txn);
     case TXN_ADOPT:
         return make_adopt(node, txn);
+    case TXN_MARK_LIFTED:
+        return make_mark(node, txn);
+    case TXN_CLEAR_LIFTED:
+        return make_clear(node, txn);
     case TXN_RELEASE:
         return make_release(sim, node, step, txn);
     case TXN_SYNC:
@@ -405,6 +446,8 @@ bool step_store(struct sim *sim, int i, const struct step *step)
     static const int kinds[STEP_MAX] = {
         [STEP_TAKE_KEY] = 1 + TXN_TAKE,
         [STEP_ADOPT_KEY] = 1 + TXN_ADOPT,
+        [STEP_MARK_LIFTED] = 1 + TXN_MARK_LIFTED,
+        [STEP_CLEAR_LIFTED] = 1 + TXN_CLEAR_LIFTED,
         [STEP_RELEASE_KEY] = 1 + TXN_RELEASE,
         [STEP_WRITE_SYNC] = 1 + TXN_SYNC,
         [STEP_DELETE_SYNC] = 1 + TXN_DELETE_SYNC,

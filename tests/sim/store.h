@@ -40,8 +40,9 @@ struct kv {
     } leader;
     struct {
         bool exists;
+        int owner;
         int64_t lease, mod;
-        bool released;
+        bool released, lifted;
     } holder;
     struct {
         bool exists;

@@ -41,7 +41,8 @@ static bool compares(const struct kv *kv, const struct txn *txn)
 /* A put under a lease that is gone fails as a whole. */
 static bool lease_lives(const struct sim *sim, const struct txn *txn)
 {
-    return txn->lease == 0 || sim->store.lease[txn->lease].gone_rev == 0;
+    bool puts_none = txn->kind == TXN_MARK_LIFTED || txn->kind == TXN_CLEAR_LIFTED;
+    return puts_none || txn->lease == 0 || sim->store.lease[txn->lease].gone_rev == 0;
 }
 
 static void put_leader(struct kv *kv, const struct txn *txn, bool fresh)
@@ -61,20 +62,28 @@ static void put_failover(struct kv *kv, const struct txn *txn, int leader)
     kv->failover.mod = kv->rev;
 }
 
+static void put_holder(struct kv *kv, const struct txn *txn)
+{
+    kv->holder.exists = true;
+    kv->holder.owner = txn->node;
+    kv->holder.lease = txn->lease;
+    kv->holder.released = false;
+    kv->holder.lifted = txn->kind != TXN_CLEAR_LIFTED && txn->lifted;
+    kv->holder.mod = kv->rev;
+}
+
 static void put_taken(struct kv *kv, const struct txn *txn)
 {
     put_leader(kv, txn, true);
     kv->leader.loss_accepted = txn->flag;
-    kv->holder.exists = true;
-    kv->holder.lease = txn->lease;
-    kv->holder.released = false;
-    kv->holder.mod = kv->rev;
+    put_holder(kv, txn);
 }
 
 static void put_released(struct kv *kv, const struct txn *txn)
 {
     kv->leader.exists = false;
     kv->holder.released = true;
+    kv->holder.lifted = false;
     kv->holder.mod = kv->rev;
     if (txn->candidate != NODE_NONE)
         put_failover(kv, txn, txn->node);
@@ -124,6 +133,11 @@ static void put(struct kv *kv, const struct txn *txn)
         break;
     case TXN_ADOPT:
         put_leader(kv, txn, false);
+        put_holder(kv, txn);
+        break;
+    case TXN_MARK_LIFTED:
+    case TXN_CLEAR_LIFTED:
+        put_holder(kv, txn);
         break;
     case TXN_RELEASE:
         put_released(kv, txn);

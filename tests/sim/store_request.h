@@ -24,6 +24,8 @@ enum txn_kind {
     TXN_MEMBER,
     TXN_DELETE_LEADER,
     TXN_PAUSE,
+    TXN_MARK_LIFTED,
+    TXN_CLEAR_LIFTED,
 };
 
 enum { CMP_NONE = -1 }; /* otherwise a revision; 0: the key must be absent */
@@ -42,7 +44,8 @@ struct txn {
     uint64_t system_id;
     int branch;
     lsn_t lsn;
-    bool flag; /* TXN_TAKE: a loss was accepted; TXN_PAUSE: on */
+    bool flag;   /* TXN_TAKE: a loss was accepted; TXN_PAUSE: on */
+    bool lifted; /* TXN_TAKE, TXN_ADOPT: the holder record says so (L8) */
     struct kv_member member;
 };
 

@@ -77,6 +77,9 @@ static void fill_store(struct store_view *store)
     memset(&store->sync.leader, 0, LIMIT_NAME);
     text_copy(store->sync.leader, LIMIT_NAME, "a");
     fill_names(&store->sync.standbys);
+    fill_names(&store->failsafe);
+    memset(store->holder.name, 0, LIMIT_NAME);
+    text_copy(store->holder.name, LIMIT_NAME, "a");
     memset(store->failover.leader, 0, LIMIT_NAME);
     memset(store->failover.candidate, 0, LIMIT_NAME);
     text_copy(store->failover.leader, LIMIT_NAME, "a");
@@ -97,6 +100,7 @@ static void fill_store(struct store_view *store)
 static void fill_memory(struct memory *memory)
 {
     memset(memory, 1, sizeof(*memory));
+    memset(memory->promised_to, 0, LIMIT_NAME);
     memset(memory->late, 0, sizeof(memory->late));
     memory->n_late = LIMIT_MEMBERS;
     for (size_t i = 0; i < LIMIT_MEMBERS; i++)

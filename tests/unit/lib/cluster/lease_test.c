@@ -283,6 +283,105 @@ START_TEST(names)
 }
 END_TEST
 
+/* L6: counted from sending; only forward; not by one that began after the holding had ended. */
+START_TEST(promised)
+{
+    struct lease lease = held_until(9000);
+    ck_assert(lease_promised(&lease, (struct mono){ 5000 }, 10000));
+    ck_assert_int_eq(lease.held_until.ms, 15000);
+    ck_assert_int_eq(lease.promised_until.ms, 15000);
+    ck_assert(lease_promised(&lease, (struct mono){ 4000 }, 10000));
+    ck_assert_int_eq(lease.held_until.ms, 15000);
+    ck_assert(!lease_promised(&lease, (struct mono){ 15000 }, 10000));
+    ck_assert_int_eq(lease.held_until.ms, 15000);
+    lease = owned(); /* no renewal has counted yet */
+    ck_assert(!lease_promised(&lease, (struct mono){ 1 }, 10000));
+    lease = held_until(9000);
+    lease.owns_key = false;
+    ck_assert(!lease_promised(&lease, (struct mono){ 1 }, 10000));
+}
+END_TEST
+
+/* A renewal goes on from a promise as from a renewal (L1: "the previous one still held"). */
+START_TEST(renewal_after_promise)
+{
+    struct lease lease = held_until(9000);
+    struct lease_renewal renewal = good(12000);
+    ck_assert(lease_promised(&lease, (struct mono){ 5000 }, 10000));
+    ck_assert_int_eq(lease_apply(&lease, &renewal), LEASE_COUNTS);
+    ck_assert_int_eq(lease.held_until.ms, 22000);
+    lease = held_until(9000);
+    ck_assert_int_eq(lease_apply(&lease, &renewal), LEASE_LATE);
+}
+END_TEST
+
+/* The key is gone while the others have promised: held without it, and no longer than they have. */
+START_TEST(key_vanishes_under_promises)
+{
+    struct lease lease = held_until(9000);
+    struct lease_renewal renewal = good(10000);
+    ck_assert(lease_promised(&lease, (struct mono){ 5000 }, 10000));
+    renewal.key_exists = false;
+    ck_assert_int_eq(lease_apply(&lease, &renewal), LEASE_KEY_LOST);
+    ck_assert(!lease.owns_key && lease.keyless);
+    ck_assert(lease_holds(&lease, (struct mono){ 14999 }));
+    ck_assert(!lease_holds(&lease, (struct mono){ 15000 }));
+    ck_assert(lease_promised(&lease, (struct mono){ 12000 }, 10000));
+    ck_assert_int_eq(lease.held_until.ms, 22000);
+    lease_forget_id(&lease);
+    ck_assert_int_eq(lease.id, 0);
+    ck_assert(lease_holds(&lease, (struct mono){ 21999 }));
+}
+END_TEST
+
+START_TEST(key_of_another_under_promises)
+{
+    struct lease lease = held_until(9000);
+    struct lease_renewal renewal = good(10000);
+    ck_assert(lease_promised(&lease, (struct mono){ 5000 }, 10000));
+    renewal.key_create_revision = 200;
+    ck_assert_int_eq(lease_apply(&lease, &renewal), LEASE_KEY_LOST);
+    ck_assert(!lease.keyless && !lease_holds(&lease, (struct mono){ 10000 }));
+}
+END_TEST
+
+/* What a renewal promised beyond the others' word went with the lease. */
+START_TEST(vanished_key_cuts_to_the_promise)
+{
+    struct lease lease = held_until(9000);
+    struct lease_renewal counts = good(8000);
+    struct lease_renewal vanished = good(9000);
+    ck_assert(lease_promised(&lease, (struct mono){ 5000 }, 10000));
+    ck_assert_int_eq(lease_apply(&lease, &counts), LEASE_COUNTS);
+    ck_assert_int_eq(lease.held_until.ms, 18000);
+    struct lease forgotten = lease;
+    vanished.key_exists = false;
+    ck_assert_int_eq(lease_apply(&lease, &vanished), LEASE_KEY_LOST);
+    ck_assert_int_eq(lease.held_until.ms, 15000);
+    lease_forget_id(&forgotten);
+    ck_assert_int_eq(forgotten.held_until.ms, 15000);
+}
+END_TEST
+
+/* L8: held without end; a renewal counts however late it is. */
+START_TEST(lifted)
+{
+    struct lease lease = held_until(9000);
+    struct lease_renewal renewal = good(90000);
+    lease.lifted = true;
+    ck_assert(lease_holds(&lease, (struct mono){ 80000 }));
+    ck_assert_int_eq(lease_left_ms(&lease, (struct mono){ 80000 }), INT32_MAX);
+    ck_assert(!lease_promised(&lease, (struct mono){ 80000 }, 10000));
+    ck_assert_int_eq(lease_apply(&lease, &renewal), LEASE_COUNTS);
+    ck_assert_int_eq(lease.held_until.ms, 100000);
+    renewal.key_exists = false;
+    ck_assert_int_eq(lease_apply(&lease, &renewal), LEASE_KEY_LOST);
+    ck_assert(lease.keyless && lease_holds(&lease, (struct mono){ 200000 }));
+    lease.lifted = false;
+    ck_assert(!lease_holds(&lease, (struct mono){ 200000 }));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lease");
@@ -302,6 +401,12 @@ int main(void)
     tcase_add_loop_test(tc, margins, 0, 7);
     tcase_add_loop_test(tc, may_take, 0, 7);
     tcase_add_test(tc, names);
+    tcase_add_test(tc, promised);
+    tcase_add_test(tc, renewal_after_promise);
+    tcase_add_test(tc, key_vanishes_under_promises);
+    tcase_add_test(tc, key_of_another_under_promises);
+    tcase_add_test(tc, vanished_key_cuts_to_the_promise);
+    tcase_add_test(tc, lifted);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -405,18 +405,22 @@ END_TEST
 
 START_TEST(holder_there_and_back)
 {
-    static const char json[] = "{\"lease\":7587880123456789012,\"released\":true}";
+    static const char json[] = "{\"lease\":7587880123456789012,\"released\":true,\"name\":\"a\"}";
     struct lease_holder holder;
     auto_text struct text text = text_new(LIMIT_FILE);
     ck_assert_int_eq(lease_holder_from_json(json, strlen(json), 12, &holder, &err), ERR_OK);
     ck_assert(holder.exists && holder.released && !holder.lease_gone);
     ck_assert_int_eq(holder.lease_id, 7587880123456789012);
     ck_assert_int_eq(holder.mod_revision, 12);
-    lease_holder_write(&text, holder.lease_id, true);
+    lease_holder_write(&text, &holder);
     ck_assert_str_eq(text_str(&text), json);
     text_clear(&text);
-    lease_holder_write(&text, 5, false);
-    ck_assert_str_eq(text_str(&text), "{\"lease\":5,\"released\":false}");
+    lease_holder_write(&text, &(struct lease_holder){ .lease_id = 5, .lifted = true, .name = "b" });
+    ck_assert_str_eq(text_str(&text),
+                     "{\"lease\":5,\"released\":false,\"name\":\"b\",\"lifted\":true}");
+    ck_assert_int_eq(lease_holder_from_json(text_str(&text), text.len, 1, &holder, &err), ERR_OK);
+    ck_assert(holder.lifted && !holder.released);
+    ck_assert_str_eq(holder.name, "b");
     ck_assert_int_eq(lease_holder_from_json("{\"lease\":5}", 11, 1, &holder, &err), ERR_OK);
     ck_assert(!holder.released);
 }

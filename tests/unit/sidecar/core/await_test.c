@@ -20,6 +20,7 @@ static bool only_operates(enum step_kind kind)
         STEP_INITDB,     STEP_ADOPT_NEW,       STEP_BASE_BACKUP,    STEP_GUARD_DEADLINE,
         STEP_STOP_FAST,  STEP_KILL_TREE,       STEP_AWAIT_OUT,      STEP_AWAIT_PRIMARY,
         STEP_AWAIT_SYNC, STEP_AWAIT_SSN_SHOWN, STEP_AWAIT_RECEIVED, STEP_SLOTS,
+        STEP_GUARD_LIFT,
     };
     for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
         if (waiting[i] == kind)

@@ -39,7 +39,7 @@ START_TEST(passed_is_final)
 {
     struct deadline deadline = primary();
     ck_assert_int_eq(deadline_offer(&deadline, at(1000), at(9000), key_a), DEADLINE_PASSED);
-    ck_assert_int_eq(deadline_lift(&deadline, at(1001)), DEADLINE_PASSED);
+    ck_assert_int_eq(deadline_lift(&deadline, at(1001), none), DEADLINE_PASSED);
     ck_assert_int_eq(deadline_start(&deadline, at(1002), false, none), DEADLINE_CHILD_RUNS);
     ck_assert(deadline_check(&deadline, at(1003)));
     deadline_child_gone(&deadline);
@@ -52,7 +52,7 @@ END_TEST
 START_TEST(lift_after_the_deadline)
 {
     struct deadline deadline = primary();
-    ck_assert_int_eq(deadline_lift(&deadline, at(1000)), DEADLINE_PASSED);
+    ck_assert_int_eq(deadline_lift(&deadline, at(1000), none), DEADLINE_PASSED);
     ck_assert(deadline.passed);
 }
 END_TEST
@@ -133,7 +133,7 @@ END_TEST
 START_TEST(lift)
 {
     struct deadline deadline = primary();
-    ck_assert_int_eq(deadline_lift(&deadline, at(10)), DEADLINE_OK);
+    ck_assert_int_eq(deadline_lift(&deadline, at(10), none), DEADLINE_OK);
     ck_assert(!deadline_check(&deadline, at(100000)));
     deadline_new_sidecar(&deadline);
     ck_assert_int_eq(deadline_offer(&deadline, at(100000), at(100500), key_b), DEADLINE_OK);
@@ -142,11 +142,24 @@ START_TEST(lift)
 }
 END_TEST
 
+/* L8: a key that was taken anew under a lift; a stranger lifts nothing under a name of its own. */
+START_TEST(lift_with_a_cookie)
+{
+    struct deadline deadline = primary();
+    deadline_new_sidecar(&deadline);
+    ck_assert_int_eq(deadline_lift(&deadline, at(10), key_b), DEADLINE_FOREIGN);
+    ck_assert(deadline.has && !deadline.lifted);
+    ck_assert_int_eq(deadline_lift(&deadline, at(10), key_a), DEADLINE_OK);
+    ck_assert_int_eq(deadline_lift(&deadline, at(20), key_b), DEADLINE_OK);
+    ck_assert(deadline.lifted && guard_cookie_equal(deadline.cookie, key_b));
+}
+END_TEST
+
 /* "Goes away only with the child": a lift as well. */
 START_TEST(child_takes_all_with_it)
 {
     struct deadline deadline = primary();
-    deadline_lift(&deadline, at(10));
+    deadline_lift(&deadline, at(10), none);
     deadline_child_gone(&deadline);
     ck_assert(!deadline.lifted && !deadline.has && !deadline.named && !deadline.child);
     ck_assert(guard_cookie_none(deadline.cookie));
@@ -161,7 +174,7 @@ START_TEST(without_a_child)
     deadline_offer(&deadline, at(0), at(1000), key_a);
     ck_assert_int_eq(deadline_offer(&deadline, at(1), at(500), key_b), DEADLINE_OK);
     ck_assert_int_eq(deadline.at.ms, 500);
-    ck_assert_int_eq(deadline_lift(&deadline, at(2)), DEADLINE_OK);
+    ck_assert_int_eq(deadline_lift(&deadline, at(2), none), DEADLINE_OK);
     ck_assert(!deadline.has && !deadline.lifted);
     deadline_offer(&deadline, at(3), at(10), key_a);
     ck_assert(!deadline_check(&deadline, at(10)));
@@ -191,6 +204,7 @@ int main(void)
     tcase_add_test(tcase, standby_drops_what_was_left);
     tcase_add_test(tcase, new_sidecar_names_first);
     tcase_add_test(tcase, lift);
+    tcase_add_test(tcase, lift_with_a_cookie);
     tcase_add_test(tcase, child_takes_all_with_it);
     tcase_add_test(tcase, without_a_child);
     tcase_add_test(tcase, every_verdict_has_a_text);

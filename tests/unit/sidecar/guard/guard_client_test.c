@@ -241,7 +241,7 @@ START_TEST(deadline_and_lift)
     run_until(is_connected);
     ck_assert_int_eq(offer(300, key), ERR_OK);
     ck_assert_int_eq(start(sleeper, true, key), ERR_OK);
-    guard_lift_deadline(world.client, on_done, NULL);
+    guard_lift_deadline(world.client, (struct guard_cookie){ 0 }, on_done, NULL);
     ck_assert_int_eq(answer(), ERR_OK);
     ck_assert(status()->lifted && !status()->has_deadline);
     ck_assert_int_eq(offer(100, key), ERR_OK);
