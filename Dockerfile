@@ -9,6 +9,7 @@
 #   build       compiles the tree
 #   sidecar     our programs and their libraries; no PostgreSQL
 #   node        node-base and our programs
+#   controller  the controller and its libraries
 #
 # Plain Dockerfile syntax throughout: an engine of 2020 without BuildKit builds
 # it. Such an engine builds all stages before the wanted one, hence the order:
@@ -111,3 +112,9 @@ CMD ["/etc/pgvigil/pgvigil.yml"]
 
 FROM node-base AS node
 COPY --from=build /install/usr/local/bin/ /usr/local/bin/
+
+FROM runtime AS controller
+COPY --from=build /install/usr/local/bin/pgvigil-controller /usr/local/bin/
+USER postgres
+EXPOSE 8008
+ENTRYPOINT ["pgvigil-controller"]

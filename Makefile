@@ -6,7 +6,7 @@
 #   make unit         what answers in seconds; ALL=1: all of it
 #   make sim SEEDS=n | lint | format | coverage | integration CASE=name | soak | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
-#   make images       the images of the Dockerfile
+#   make images       the images that the chart runs; make push REGISTRY=host/folder
 #
 # The targets below `install` run in the dev container (Debian 13, the
 # Dockerfile's stage `dev`), which is made when it is missing. PGVIGIL_DEV=1 says
@@ -36,7 +36,7 @@ space := $(empty) $(empty)
 comma := ,
 
 # A variable that was given here is given in the dev container, too.
-HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS ALL PG
+HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS ALL PG REGISTRY
 HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
 
 BUILD   ?= build
@@ -45,7 +45,7 @@ SEEDS   ?= 1000
 MUSL_CC ?= musl-gcc
 
 # What runs in the dev container.
-INNER := check unit sim lint format coverage integration soak bench demo demo-down images node-image dev-shell
+INNER := check unit sim lint format coverage integration soak bench demo demo-down images push node-image dev-shell
 
 # ---- which compiler, which flags --------------------------------------------------
 
@@ -342,10 +342,28 @@ NODE_IMAGE ?= pgvigil/node$(if $(NODE_TAG),:$(NODE_TAG))
 NODE_TAG := $(subst $(space),-,$(strip $(subst $(comma),-,$(SANITIZE)) $(if $(filter-out 17,$(PG)),pg$(PG))))
 node-image: all
 	@PG=$(PG) deploy/setup/images.sh node-base
-	@PG=$(PG) deploy/setup/node_image.sh $(NODE_IMAGE) $(PROGRAMS)
+	@deploy/setup/program_image.sh pgvigil/node-base$(if $(filter-out 17,$(PG)),:pg$(PG)) $(NODE_IMAGE) '' $(PROGRAMS)
 
+# What the chart runs, tagged with the version. The Dockerfile's stages of these names are the same for those who
+# have no make. PostgreSQL is not ours: pgvigil/postgres stands in for the official image where no registry answers.
+CONTROLLER := $(filter %/pgvigil-controller,$(PROGRAMS))
+IMAGES := sidecar etcd $(if $(CONTROLLER),controller)
 images: all
-	@deploy/setup/images.sh postgres etcd sidecar node
+	@deploy/setup/images.sh postgres etcd runtime
+	@docker tag pgvigil/etcd pgvigil/etcd:$(VERSION)
+	@deploy/setup/program_image.sh pgvigil/runtime pgvigil/sidecar:$(VERSION) \
+		'USER postgres\nEXPOSE 8008\nENTRYPOINT ["pgvigil-sidecar"]\nCMD ["/etc/pgvigil/pgvigil.yml"]' \
+		$(filter-out %/pgvigil-controller,$(PROGRAMS))
+	@$(if $(CONTROLLER),deploy/setup/program_image.sh pgvigil/runtime pgvigil/controller:$(VERSION) \
+		'USER postgres\nEXPOSE 8008\nENTRYPOINT ["pgvigil-controller"]' $(CONTROLLER))
+
+# push REGISTRY=registry.example.org/team
+push: images
+	@test -n '$(REGISTRY)' || { echo 'make push REGISTRY=<host>/<folder>: where to?' >&2; exit 1; }
+	@for image in $(IMAGES); do \
+		docker tag pgvigil/$$image:$(VERSION) $(REGISTRY)/$$image:$(VERSION) && \
+		docker push $(REGISTRY)/$$image:$(VERSION) || exit 1; \
+	done
 
 dev-shell:
 	@bash

@@ -22,7 +22,7 @@ for stage; do
 		image=$image:pg$PG
 	fi
 	case $stage in
-	build | sidecar | node)
+	build | sidecar | controller | node)
 		step "image-$stage" "building the image $image" \
 			docker build --target "$stage" -t "$image" "$repo"
 		continue
