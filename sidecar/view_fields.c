@@ -86,6 +86,7 @@ static const struct field pg_fields[] = {
     AT(struct pg_view, FIELD_MONO, state_since),
     TEXT_AT(struct pg_view, upstream),
     AT(struct pg_view, FIELD_BOOL, streaming),
+    AT(struct pg_view, FIELD_BOOL, replay_held),
     AT(struct pg_view, FIELD_BOOL, follow_stuck),
     WORD_AT(struct pg_view, ssn, ssn_kinds),
     AT(struct pg_view, FIELD_NAMES, ssn_names),

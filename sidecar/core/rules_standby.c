@@ -28,9 +28,11 @@ bool rule_not_fit_to_lead(const struct view *view, struct decision *decision)
     return say(decision, ACT_RELEASE, "we hold the key but must not lead: %s", why);
 }
 
+/* One that waits for a restart could not promote: the restart comes first. */
 bool rule_race(const struct view *view, struct decision *decision)
 {
-    if (!standby_up(view) || view->store.leader_exists || view->lease.owns_key)
+    if (!standby_up(view) || view->pg.replay_held || view->store.leader_exists ||
+        view->lease.owns_key)
         return false;
     return candidate_decide(view, decision);
 }
@@ -60,11 +62,15 @@ bool rule_follow(const struct view *view, struct decision *decision)
     return say(decision, ACT_FOLLOW, "%s leads", view->store.leader);
 }
 
+/* Asked for, or: the primary was restarted with higher settings than a standby can replay under. */
 bool rule_restart(const struct view *view, struct decision *decision)
 {
-    if (!view->orders.restart || view->pg.state != PG_UP)
+    bool held = standby_up(view) && view->pg.replay_held;
+    if (!(view->orders.restart || held) || view->pg.state != PG_UP)
         return false;
     text_into(decision->peer, view_other_leads(view) ? view->store.leader : "");
+    if (!view->orders.restart)
+        return say(decision, ACT_RESTART, "replay waits for settings as high as the primary's");
     return say(decision, ACT_RESTART, "a person asked to restart Postgres");
 }
 

@@ -22,7 +22,7 @@ bool rule_guard_away(const struct view *view, struct decision *decision)
 {
     if (view->guard.connected)
         return false;
-    return say(decision, ACT_WAIT, "the guard does not answer; its deadline protects the data");
+    return say(decision, ACT_WAIT, "no guard is connected (yet); its deadline protects the data");
 }
 
 bool rule_store_unread(const struct view *view, struct decision *decision)

@@ -53,6 +53,8 @@ struct pg_view {
     struct mono state_since;
     char upstream[LIMIT_NAME]; /* standby: member that primary_conninfo names; "" none */
     bool streaming;            /* standby: the WAL receiver streams */
+    bool replay_held; /* standby: replay waits, and a promotion would, until a restart takes
+                                  settings as high as the primary's */
     bool
         follow_stuck; /* standby: upstream refuses to stream on our timeline, or it has been retried
                            in vain: divergence must be looked at */

@@ -41,8 +41,8 @@ struct store_view {
     bool reachable;    /* a linearizable answer came within ttl/2 */
     bool loaded;       /* the keys below were read at least once */
     bool same_cluster; /* S6: etcd's id and the revision of /sync agree with our volume's memory */
-    bool recording;    /* S6: not yet, but nothing is wrong: the newest /sync is being written there */
-    int64_t age_ms;    /* since the last word of the watch or a read */
+    bool recording; /* S6: not yet, but nothing is wrong: the newest /sync is being written there */
+    int64_t age_ms; /* since the last word of the watch or a read */
 
     bool leader_exists;
     char leader[LIMIT_NAME];

@@ -140,3 +140,4 @@ void sweep_begin(struct postgres *postgres);
 void sweep_slots(struct postgres *postgres); /* after a round of the probe */
 /* postgres_facts.c */
 void facts_fill(struct postgres *postgres);
+bool postgres_replay_held(const struct postgres *postgres);

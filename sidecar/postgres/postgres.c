@@ -324,6 +324,7 @@ static void fill_running(const struct postgres *postgres, struct pg_view *pg)
     pg->system_id = probe->system_id != 0 ? probe->system_id
                     : look->control_known ? look->control.system_id
                                           : 0;
+    pg->replay_held = postgres_replay_held(postgres);
     pg->follow_stuck =
         postgres->state == PG_UP && pg->in_recovery &&
         mono_diff(loop_now(postgres->parts.loop), probe->not_streaming_since) > FOLLOW_STUCK_MS;

@@ -92,6 +92,30 @@ static void find_pending(struct postgres *postgres, const struct probe_state *pr
     parameters_done(&parameters);
 }
 
+/* The primary's values of these bind a standby (patroni-compat 1.3): with lower ones the server pauses
+ * replay, and does not promote. */
+static bool is_raised_floor(const struct pg_pending *pending)
+{
+    static const char *const floors[] = { "max_connections", "max_worker_processes",
+                                          "max_wal_senders", "max_prepared_transactions",
+                                          "max_locks_per_transaction" };
+    for (size_t i = 0; i < sizeof(floors) / sizeof(floors[0]); i++)
+        if (strcmp(pending->name, floors[i]) == 0)
+            return strtoll(pending->new_value, NULL, 10) > strtoll(pending->old_value, NULL, 10);
+    return false;
+}
+
+bool postgres_replay_held(const struct postgres *postgres)
+{
+    const struct pg_facts *facts = &postgres->facts;
+    if (postgres->state != PG_UP || !facts->in_recovery || !facts->paused)
+        return false;
+    for (size_t i = 0; i < facts->n_pending; i++)
+        if (is_raised_floor(&facts->pending[i]))
+            return true;
+    return false;
+}
+
 static void fill_pending(struct postgres *postgres, const struct probe_state *probe)
 {
     struct pg_facts *facts = &postgres->facts;

@@ -75,8 +75,8 @@ static void control_unusable(struct postgres *postgres, const char *why)
     }
 }
 
-/* The guard or the program is not there: nothing is known of the directory. */
-static void control_not_asked(struct postgres *postgres, const char *why)
+/* The program is not there. Without a guard (of which a rule speaks) nothing is wrong with it. */
+static void say_not_asked(struct postgres *postgres, const char *why)
 {
     struct look *look = &postgres->look;
     const char *bin_dir = postgres->parts.config->postgresql.bin_dir;
@@ -86,6 +86,12 @@ static void control_not_asked(struct postgres *postgres, const char *why)
     if (strcmp(text, look->trouble) != 0)
         log_error("%s -> trying again", text);
     memcpy(look->trouble, text, sizeof(text));
+}
+
+/* Nothing is known of the directory. */
+static void control_not_asked(struct postgres *postgres)
+{
+    struct look *look = &postgres->look;
     look->dir_known = false;
     look->running = false;
     source_arm_in(look->timer, LOOK_RETRY_MS);
@@ -107,7 +113,9 @@ static void on_control(void *arg, const struct tool_result *result)
     look->tool = tool_call_free(look->tool);
     look->control_known = code == ERR_OK;
     if (code != ERR_OK && !ran) {
-        control_not_asked(postgres, err.text);
+        if (result->code != ERR_UNREACHABLE)
+            say_not_asked(postgres, err.text);
+        control_not_asked(postgres);
         return;
     }
     look->trouble[0] = '\0';

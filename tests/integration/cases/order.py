@@ -74,6 +74,27 @@ def lowered(context):
     return "standby kept 60 until the primary had 50"
 
 
+@case("max-connections-raised", short=True)
+def raised(context):
+    """max_connections raised and the primary restarted first: the standby, which cannot replay, restarts by itself and
+    can take over."""
+    cluster = context.up()
+    context.load()
+    primary = cluster.leader()
+    standby = next(n for n in cluster.data if n is not primary)
+    status, _ = primary.rest("/config", "PATCH", {"postgresql": {"parameters": {"max_connections": 90}}})
+    assert status == 200, status
+    for node in cluster.data:
+        wait_for(f"pending restart on {node}", lambda n=node: n.rest("/patroni")[1].get("pending_restart"), 20)
+    restart(primary)
+    wait_for("the standby has restarted", lambda: standby.sql("show max_connections")[0][0] == "90", 40)
+    cluster.wait_sync(60, standby=standby)
+    status, body = primary.rest("/switchover", "POST", {"leader": primary.name, "candidate": standby.name}, timeout=30)
+    assert status == 200, (status, body)
+    context.settle()
+    return "the standby followed with a restart of its own"
+
+
 @case("failover-outside-sync")
 def outside(context):
     """Primary and sync standby lost; a person orders a failover to the third: honoured once, logged as accepted loss."""

@@ -18,7 +18,7 @@ def settings(context):
         assert node.sql("show max_connections")[0][0] == "60"
     context.load()
     standby = next(n for n in cluster.data if n is not primary)
-    for node in (primary, standby):
+    for node in (standby, primary):
         status, body = node.rest("/restart", "POST", {}, timeout=60)
         assert status == 200, (node, status, body)
         wait_for(f"max_connections on {node}", lambda n=node: n.sql("show max_connections")[0][0] == "80", 30)

@@ -58,7 +58,7 @@ def wait_rows(tool, what, look):
 @case("patronictl-looks", short=True)
 def looks(context):
     """patronictl list, topology, history, show-config, dsn, query and version read the cluster as Patroni's."""
-    cluster, tool = started(context, ttl=3)
+    cluster, tool = started(context)
     primary, standby = pair(cluster)
     rows = wait_rows(tool, "a streaming sync standby", lambda rows: rows[standby.name]["State"] == "streaming")
     assert set(rows) == {"n1", "n2"}, rows
@@ -70,7 +70,7 @@ def looks(context):
     tree = tool("topology")
     assert f"+ {standby.name}" in tree and tree.index(primary.name) < tree.index(f"+ {standby.name}"), tree
     shown = yaml.safe_load(tool("show-config"))
-    assert shown["ttl"] == 3 and shown["postgresql"]["use_pg_rewind"] is True, shown
+    assert shown["ttl"] == 10 and shown["postgresql"]["use_pg_rewind"] is True, shown
     assert f"host={primary.ip}" in tool("dsn") and f"host={standby.ip}" in tool("dsn", "-r", "replica")
     answer = tool("query", "demo", "-r", "replica", "-U", "postgres", "-c", "select pg_is_in_recovery()")
     assert "True" in answer, answer
@@ -113,7 +113,7 @@ def moves(context):
 @case("patronictl-settings", short=True)
 def settings(context):
     """patronictl edit-config, reload, restart (also --pending), pause and resume with --wait."""
-    cluster, tool = started(context, ttl=3)
+    cluster, tool = started(context)
     context.load()
     primary, standby = pair(cluster)
     tool("edit-config", "demo", "--force", "-p", "work_mem=9MB", "-p", "max_connections=70", "-s", "maximum_lag_on_failover=2097152")
@@ -145,7 +145,7 @@ def settings(context):
 @case("patronictl-reinit")
 def reinit(context):
     """patronictl reinit --wait clones a member again; the leader is refused."""
-    cluster, tool = started(context, ttl=3)
+    cluster, tool = started(context)
     context.load()
     primary, standby = pair(cluster)
     mark = standby.sql("show data_directory")[0][0] + "/mark"
@@ -176,7 +176,7 @@ class CheckPatroni:
 @case("check-patroni", short=True)
 def check_patroni(context):
     """Every check of check_patroni, in good days and in bad ones."""
-    cluster = context.up(ttl=3)
+    cluster = context.up()
     primary, standby = pair(cluster)
     check = CheckPatroni(cluster.data)
     wait_for("the standby streams", lambda: standby.rest("/replica?lag=0")[0] == 200, 20)

@@ -124,6 +124,14 @@ START_TEST(restarts)
     view.orders.restart = true;
     decision = DECIDES(&view, "restart", ACT_RESTART);
     ck_assert_str_eq(decision.peer, "");
+    view_of_standby(&view);
+    view.pg.replay_held = true;
+    decision = DECIDES(&view, "restart", ACT_RESTART);
+    ck_assert_str_eq(decision.peer, "b");
+    SAYS(decision, "settings as high as the primary's");
+    view_of_leaderless(&view); /* it could not promote as it is */
+    view.pg.replay_held = true;
+    DECIDES(&view, "restart", ACT_RESTART);
     view_of_stopped(&view);
     view.orders.restart = true;
     DECIDES(&view, "start-standby", ACT_START_STANDBY);
