@@ -20,6 +20,14 @@ if [ -t 0 ] && [ -t 1 ]; then
 	tty=-it
 fi
 
+# Programs that tests build once, outside the tree; by the same path in the container, since the engine mounts them.
+cache=${PGVIGIL_CACHE:-$HOME/.cache/pgvigil}
+mkdir -p "$cache"
+
+# The engine starts the container, not we: it would forget `nice make …`.
+niceness=$(nice)
+[ "$niceness" = 0 ] || set -- nice -n "$niceness" "$@"
+
 # Not --privileged, and not all capabilities: where the machine itself lacks one of them, engines refuse either.
 # What tests need beyond the usual ones: to enter the namespaces of other containers, to cut their network, to trace
 # and to look into foreign processes.
@@ -31,6 +39,6 @@ exec docker run --rm $tty --name "pgvigil-dev-$$" \
 	--security-opt seccomp=unconfined --security-opt apparmor=unconfined \
 	--security-opt systempaths=unconfined \
 	-v /var/run/docker.sock:/var/run/docker.sock \
-	-v "$repo:/src" -w /src \
+	-v "$repo:/src" -w /src -v "$cache:$cache" -e PGVIGIL_CACHE="$cache" \
 	-e PGVIGIL_HOST_DIR="$repo" -e CI="${CI:-}" -e TERM="${TERM:-dumb}" \
 	pgvigil/dev "$@"
