@@ -81,6 +81,8 @@ static const struct field pg_fields[] = {
     AT(struct pg_view, FIELD_LSN, position),
     AT(struct pg_view, FIELD_BOOL, clean_stop),
     AT(struct pg_view, FIELD_BOOL, was_primary),
+    AT(struct pg_view, FIELD_BOOL, wal_read),
+    AT(struct pg_view, FIELD_LSN, wal_whole),
     AT(struct pg_view, FIELD_BOOL, rewinding),
     AT(struct pg_view, FIELD_UNSIGNED, start_failures),
     AT(struct pg_view, FIELD_MONO, state_since),

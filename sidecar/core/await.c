@@ -88,6 +88,8 @@ enum await step_await(const struct view *view, const struct step *step,
     case STEP_ADOPT_NEW:
     case STEP_BASE_BACKUP:
         return when(view->pg.dir == DATA_DIR_VALID);
+    case STEP_READ_WAL:
+        return when(view->pg.wal_read);
     case STEP_GUARD_DEADLINE:
         return guard_deadline(view);
     case STEP_GUARD_LIFT:

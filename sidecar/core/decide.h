@@ -19,6 +19,7 @@
     X(FINISH_BOOTSTRAP, "finish bootstrap")                                                        \
     X(CLONE, "clone") /* base backup from the leader */                                            \
     X(START_STANDBY, "start standby")                                                              \
+    X(READ_WAL, "read WAL") /* does it reach what is confirmed? (S7) */                            \
     X(START_PRIMARY, "restart in place")                                                           \
     X(RELEASE, "release")    /* Postgres is gone: hand the key on */                               \
     X(TAKE, "take the key")  /* and promote */                                                     \

@@ -27,7 +27,8 @@ enum {
     PROBE_MS = 2000,
     CHECKPOINT_MS = 300000,
     INITDB_MS = 300000,
-    UNBOUNDED = 0, /* base backup, rewind: as long as the data takes */
+    READ_WAL_MS = 60000, /* as long as the recovery that follows would read it */
+    UNBOUNDED = 0,       /* base backup, rewind: as long as the data takes */
 };
 
 static struct step *add(struct plan *plan, enum step_kind kind, int64_t deadline_ms)
@@ -354,6 +355,9 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         break;
     case ACT_CLONE:
         plan_clone(&plan, decision);
+        break;
+    case ACT_READ_WAL:
+        add(&plan, STEP_READ_WAL, READ_WAL_MS);
         break;
     case ACT_START_PRIMARY:
         plan_start_primary(&plan, view);

@@ -48,6 +48,7 @@
                                                 no standby.signal; started under the cookie of     \
                                                 this key */      \
     /* --- postgres --- */                                                                         \
+    X(READ_WAL, "read local WAL")          /* from the latest checkpoint to what is confirmed */   \
     X(INITDB, "initdb")                    /* into <data>.new, with our mark, fsynced */           \
     X(ADOPT_NEW, "move initdb into place") /* rename <data>.new */                                 \
     X(CREATE_ROLES, "create roles")                                                                \

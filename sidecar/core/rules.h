@@ -43,6 +43,7 @@ rule_fn rule_idle;
 
 /* Postgres is down and the key is ours (rules_down.c). */
 rule_fn rule_release_to_successor;
+rule_fn rule_read_wal;
 rule_fn rule_release_without_data;
 rule_fn rule_restart_in_place;
 

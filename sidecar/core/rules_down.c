@@ -33,14 +33,29 @@ bool rule_release_to_successor(const struct view *view, struct decision *decisio
                successor->member.name);
 }
 
+static bool may_start(const struct view *view)
+{
+    return view->pg.dir == DATA_DIR_VALID && !view->pg.rewinding &&
+           view->pg.start_failures < START_FAILURES_MAX;
+}
+
+/* S7 before a restart in place: pg_control of a crashed primary tells its checkpoint, not where its WAL
+ * ends. That is read, not believed: a disk may have lost what it said to be on it. */
+bool rule_read_wal(const struct view *view, struct decision *decision)
+{
+    if (!down_with_key(view) || !may_start(view) || !view_may_have_confirmed(view))
+        return false;
+    return say(decision, ACT_READ_WAL,
+               "nobody else can take over: does our WAL reach what the cluster has confirmed?");
+}
+
 bool rule_release_without_data(const struct view *view, struct decision *decision)
 {
     if (!down_with_key(view) || view->pg.dir == DATA_DIR_UNKNOWN)
         return false;
-    bool usable = view->pg.dir == DATA_DIR_VALID && !view->pg.rewinding;
-    if (usable && view->pg.start_failures < START_FAILURES_MAX && view_has_confirmed(view))
+    if (may_start(view) && view_has_confirmed(view))
         return false;
-    if (!usable)
+    if (view->pg.dir != DATA_DIR_VALID || view->pg.rewinding)
         return say(decision, ACT_RELEASE, "we hold the key and have no usable data directory");
     if (!view_has_confirmed(view))
         return say(decision, ACT_RELEASE, "our data lacks what the cluster has confirmed (S7)");

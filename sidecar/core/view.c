@@ -51,13 +51,26 @@ const struct walsender *view_walsender(const struct view *view, const char *name
     return NULL;
 }
 
+static bool on_the_way(const struct view *view)
+{
+    return timeline_contains(&view->pg.timeline, &view->store.confirmed, view->store.confirmed_lsn);
+}
+
 /* S7: "Nobody promotes, and nobody restarts as primary, whose history does not contain it." */
 bool view_has_confirmed(const struct view *view)
 {
+    const struct pg_view *pg = &view->pg;
     if (!view->store.confirmed_exists)
         return true;
-    return view->pg.position >= view->store.confirmed_lsn &&
-           timeline_contains(&view->pg.timeline, &view->store.confirmed, view->store.confirmed_lsn);
+    lsn_t end = pg->state == PG_DOWN && pg->wal_whole > pg->position ? pg->wal_whole : pg->position;
+    return end >= view->store.confirmed_lsn && on_the_way(view);
+}
+
+bool view_may_have_confirmed(const struct view *view)
+{
+    const struct pg_view *pg = &view->pg;
+    return !view_has_confirmed(view) && pg->state == PG_DOWN && pg->was_primary && !pg->wal_read &&
+           on_the_way(view);
 }
 
 static bool looks_ready(const struct view *view, const struct peer *peer)

@@ -99,5 +99,8 @@ const struct peer *view_peer(const struct view *view, const char *name); /* NULL
 const struct walsender *view_walsender(const struct view *view, const char *name);
 /* S7: our history contains the confirmed position and we have got that far. */
 bool view_has_confirmed(const struct view *view);
+/* Our history does, and only the checkpoint of a server that ended as primary lies before it: what local
+ * WAL holds beyond that is not known and was not looked at. */
+bool view_may_have_confirmed(const struct view *view);
 /* A member of /sync other than self that looks able to take over at once. */
 const struct peer *view_ready_successor(const struct view *view);

@@ -47,6 +47,8 @@ struct pg_view {
                            control file (checkpoint, or minimum recovery end) */
     bool clean_stop;  /* PG_DOWN: control file says shut down / shut down in recovery */
     bool was_primary; /* PG_DOWN: control file says that it last ran as primary */
+    bool wal_read;    /* PG_DOWN: local WAL was read for the sake of S7, and */
+    lsn_t wal_whole;  /* is whole up to here; LSN_NONE: that could not be seen */
     bool
         rewinding; /* PG_DOWN: a pg_rewind began here and did not end: only it or a clone may go on */
     unsigned start_failures; /* starts in a row that ended before the server answered */

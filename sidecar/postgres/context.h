@@ -91,6 +91,8 @@ struct postgres {
 
     enum pg_state state;
     struct mono state_since;
+    bool wal_read; /* while it is down: of pg_view */
+    lsn_t wal_whole;
     struct mono began;          /* when we were made */
     enum member_state activity; /* of a step that works without a postmaster; else UNKNOWN */
     struct gist gist;           /* of the last answer */

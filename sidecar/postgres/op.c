@@ -356,6 +356,7 @@ static void take_view(struct pg_op *op, const struct view *view)
         op->source_position = peer->member.xlog_location;
     else
         op->host[0] = '\0';
+    op->confirmed = view->store.confirmed_lsn;
     op->cookie = (struct guard_cookie){ view->lease.id, view->lease.create_revision };
     if (op->step.kind == STEP_SLOTS)
         slots_plan(op->pg->slots, view, &probe_state(op->pg->probe)->facts,
@@ -387,6 +388,7 @@ static op_fn *const beginnings[STEP_MAX] = {
     [STEP_WRITE_CONF] = pg_write_conf,
     [STEP_RELOAD] = pg_reload,
     [STEP_SLOTS] = pg_slots,
+    [STEP_READ_WAL] = pg_read_wal,
 };
 
 bool steps_postgres_has(enum step_kind kind)

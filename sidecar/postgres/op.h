@@ -70,6 +70,7 @@ struct pg_op {
     char host[LIMIT_URL]; /* of step.name; "" not known */
     int port;
     lsn_t source_position; /* of step.name as it publishes it */
+    lsn_t confirmed;       /* S7 */
     struct guard_cookie cookie;
     struct slot_plan slots;
     size_t index; /* which of several is being tried */
@@ -124,7 +125,7 @@ op_fn pg_lift_deadline;
 op_fn pg_initdb, pg_adopt_new, pg_create_roles, pg_base_backup, pg_remove_data, pg_rewind;
 op_fn pg_follow, pg_end_blockers, pg_set_ssn, pg_write_conf, pg_reload;
 op_fn pg_promote, pg_checkpoint, pg_probe_free, pg_probe_waits, pg_read_flush, pg_wake_waiters;
-op_fn pg_slots;
+op_fn pg_slots, pg_read_wal;
 
 /* step_conf.c: writes the files for postgres->role; on failure the role goes back to op->former. */
 void pg_write_files(struct pg_op *op, enum conf_signal signal, bool starting, op_after_fn *after);

@@ -172,6 +172,7 @@ static void follow_state(struct postgres *postgres)
     if (state == postgres->state)
         return;
     postgres->state = state;
+    postgres->wal_read = false;
     postgres->state_since = loop_now(postgres->parts.loop);
     if (state == PG_DOWN && postgres->usable)
         look_again(postgres);
@@ -267,6 +268,7 @@ void postgres_set_busy(struct postgres *postgres, bool busy)
 
 void postgres_data_changed(struct postgres *postgres)
 {
+    postgres->wal_read = false;
     if (postgres->usable)
         look_again(postgres);
     postgres_changed(postgres);
@@ -310,6 +312,8 @@ static void fill_down(const struct postgres *postgres, struct pg_view *pg)
     pg->clean_stop = controldata_clean(&look->control);
     pg->was_primary = controldata_was_primary(&look->control);
     pg->rewinding = look->dir.rewinding;
+    pg->wal_read = postgres->wal_read;
+    pg->wal_whole = postgres->wal_read ? postgres->wal_whole : LSN_NONE;
 }
 
 static void fill_running(const struct postgres *postgres, struct pg_view *pg)

@@ -66,6 +66,9 @@ struct node {
     int watch; /* member; NODE_NONE: none */
     bool watch_coming;
     int64_t watch_rev;
+    bool wal_read; /* S7: of the stop that began at */
+    int64_t wal_read_of_us;
+    lsn_t wal_whole;
     int64_t failover_seen_us;
     bool failover_after_loss;
     bool holder_gone; /* of cache.holder.lease */

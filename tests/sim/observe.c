@@ -303,6 +303,8 @@ static void fill_pg(struct sim *sim, int i)
     view->clean_stop = pg->clean_stop;
     view->was_primary = pg->was_primary;
     view->rewinding = pg->torn;
+    view->wal_read = node->wal_read && !up && node->wal_read_of_us == pg->since_us;
+    view->wal_whole = view->wal_read ? node->wal_whole : LSN_NONE;
     view->start_failures = pg->start_failures;
     view->state_since = (struct mono){ node->view.now.ms - (sim->now_us - pg->since_us) / 1000 };
     put_name(view->upstream, pg->in_recovery ? pg->upstream : NODE_NONE);

@@ -208,6 +208,20 @@ static enum outcome rewind_to(struct sim *sim, int i, const struct step *step)
     return DONE;
 }
 
+static enum outcome read_wal(struct sim *sim, int i, const struct step *step)
+{
+    struct pg *pg = &sim->pg[i];
+    struct node *node = &sim->node[i];
+    (void)step;
+    if (pg_tree_alive(pg))
+        return REFUSED;
+    lsn_t confirmed = node->view.store.confirmed_lsn;
+    node->wal_read = true;
+    node->wal_read_of_us = pg->since_us;
+    node->wal_whole = pg->flush >= confirmed ? confirmed : LSN_NONE;
+    return DONE;
+}
+
 /* ---- a running server ------------------------------------------------------------------ */
 
 static enum outcome follow(struct sim *sim, int i, const struct step *step)
@@ -346,6 +360,7 @@ static const struct {
     [STEP_BASE_BACKUP] = { base_backup, 800, 9000 },
     [STEP_REMOVE_DATA] = { remove_data, 10, 500 },
     [STEP_REWIND] = { rewind_to, 200, 4000 },
+    [STEP_READ_WAL] = { read_wal, 20, 2000 },
     [STEP_FOLLOW] = { follow, 2, 20 },
     [STEP_END_BLOCKERS] = { end_blockers, 1, 10 },
     [STEP_PROMOTE] = { promote, 1, 5 },

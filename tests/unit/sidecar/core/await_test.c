@@ -20,7 +20,7 @@ static bool only_operates(enum step_kind kind)
         STEP_INITDB,     STEP_ADOPT_NEW,       STEP_BASE_BACKUP,    STEP_GUARD_DEADLINE,
         STEP_STOP_FAST,  STEP_KILL_TREE,       STEP_AWAIT_OUT,      STEP_AWAIT_PRIMARY,
         STEP_AWAIT_SYNC, STEP_AWAIT_SSN_SHOWN, STEP_AWAIT_RECEIVED, STEP_SLOTS,
-        STEP_GUARD_LIFT,
+        STEP_GUARD_LIFT, STEP_READ_WAL,
     };
     for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
         if (waiting[i] == kind)
@@ -61,6 +61,9 @@ START_TEST(data)
     view.pg.dir = DATA_DIR_VALID;
     ck_assert_int_eq(ask(&view, STEP_ADOPT_NEW), AWAIT_YES);
     ck_assert_int_eq(ask(&view, STEP_BASE_BACKUP), AWAIT_YES);
+    ck_assert_int_eq(ask(&view, STEP_READ_WAL), AWAIT_NOT_YET);
+    view.pg.wal_read = true;
+    ck_assert_int_eq(ask(&view, STEP_READ_WAL), AWAIT_YES);
 }
 END_TEST
 

@@ -88,9 +88,41 @@ START_TEST(never_restarts_without_what_was_confirmed)
     view.store.confirmed = (struct timeline){ .tli = 1 };
     view.store.confirmed_lsn = VIEW_LSN;
     DECIDES(&view, "restart-in-place", ACT_START_PRIMARY);
+    /* The checkpoint lies before it: WAL is read, and then believed. */
     view.store.confirmed_lsn = VIEW_LSN + 1;
+    DECIDES(&view, "read-wal", ACT_READ_WAL);
+    view.pg.wal_read = true;
     struct decision decision = DECIDES(&view, "release-without-data", ACT_RELEASE);
     SAYS(decision, "S7");
+    view.pg.wal_whole = VIEW_LSN + 1;
+    DECIDES(&view, "restart-in-place", ACT_START_PRIMARY);
+    view.store.confirmed_lsn++; /* read up to another position */
+    DECIDES(&view, "release-without-data", ACT_RELEASE);
+}
+END_TEST
+
+/* Reading makes no history right, serves nobody else, and keeps nobody from taking over. */
+START_TEST(reads_wal_only_for_itself)
+{
+    struct view view;
+    view_of_lost_postmaster(&view);
+    view.store.confirmed_exists = true;
+    view.store.confirmed = (struct timeline){ .tli = 1 };
+    view.store.confirmed_lsn = VIEW_LSN + 1;
+    DECIDES(&view, "release-to-successor", ACT_RELEASE);
+    ck_assert(decide_interrupts(ACT_READ_WAL, ACT_RELEASE));
+    nobody_else(&view);
+    DECIDES(&view, "read-wal", ACT_READ_WAL);
+    view.pg.start_failures = 3;
+    DECIDES(&view, "release-without-data", ACT_RELEASE);
+    view.pg.start_failures = 0;
+    view.pg.was_primary = false; /* what a standby has is in its control file */
+    DECIDES(&view, "release-without-data", ACT_RELEASE);
+    view.pg.was_primary = true;
+    view.store.confirmed = (struct timeline){ .tli = 2, .n = 1, .entries = { { 1, VIEW_LSN } } };
+    DECIDES(&view, "release-without-data", ACT_RELEASE);
+    view.lease.owns_key = false;
+    ck_assert_int_ne(decide(&view).action, ACT_READ_WAL);
 }
 END_TEST
 
@@ -388,6 +420,7 @@ static TCase *with_the_key(void)
     tcase_add_loop_test(tests, releases_without_data, 0, 3);
     tcase_add_test(tests, releases_what_does_not_start);
     tcase_add_test(tests, never_restarts_without_what_was_confirmed);
+    tcase_add_test(tests, reads_wal_only_for_itself);
     return tests;
 }
 

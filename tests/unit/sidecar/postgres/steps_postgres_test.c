@@ -314,6 +314,37 @@ static void take_over(const char *settings)
     ck_assert_int_eq(guard_client_status(b.guard)->pid, pid_b);
 }
 
+static lsn_t whole_to(struct pg_node *node, lsn_t confirmed)
+{
+    const struct step step = { .kind = STEP_READ_WAL };
+    look(node);
+    node->view.store.confirmed_lsn = confirmed;
+    ck_assert_msg(pg_node_step(node, &step) == ERR_OK, "read WAL: %s", node->err.text);
+    look(node);
+    ck_assert_int_eq(step_await(&node->view, &step, &node->memory), AWAIT_YES);
+    return node->view.pg.wal_whole;
+}
+
+/* S7: after a crash the control file tells the checkpoint only; what WAL holds beyond it is read. */
+static void crash_and_read(void)
+{
+    char value[128];
+    lsn_t end = LSN_NONE;
+    do_step(&b, STEP_CHECKPOINT);
+    pg_node_sql(&b, "CREATE TABLE late AS SELECT 1", value, sizeof(value));
+    ck_assert(lsn_parse(pg_node_sql(&b, "SELECT pg_current_wal_flush_lsn()", value, sizeof(value)),
+                        &end));
+    do_step(&b, STEP_KILL_TREE);
+    await(&b, is_down, NULL, "killed");
+    ck_assert_uint_lt(b.view.pg.position, end);
+    ck_assert(!b.view.pg.wal_read);
+    ck_assert_uint_eq(whole_to(&b, end), end);
+    ck_assert_uint_eq(whole_to(&b, end + (1 << 20)), LSN_NONE);
+    do_named(&b, STEP_START_STANDBY, "a");
+    look(&b);
+    ck_assert(!b.view.pg.wal_read); /* another life */
+}
+
 START_TEST(test_life_of_two_nodes)
 {
     const char *settings =
@@ -335,6 +366,7 @@ START_TEST(test_life_of_two_nodes)
     diverge_and_rewind();
     follow_settings();
     take_over(settings);
+    crash_and_read();
     pg_node_close(&a);
     pg_node_close(&b);
     loop_free(loop);
@@ -346,6 +378,7 @@ START_TEST(test_steps_that_are_ours)
 {
     ck_assert(steps_postgres_has(STEP_START_STANDBY));
     ck_assert(steps_postgres_has(STEP_SLOTS));
+    ck_assert(steps_postgres_has(STEP_READ_WAL));
     ck_assert(!steps_postgres_has(STEP_AWAIT_SYNC));
     ck_assert(!steps_postgres_has(STEP_WRITE_SYNC));
     ck_assert(!steps_postgres_has(STEP_MAX));
