@@ -44,6 +44,10 @@ RUN apt-get update \
 RUN apt-get update \
     && apt-get install -y check-patroni vip-manager2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+# What was compiled once with the same flags is not compiled again (Makefile, CCACHE).
+RUN apt-get update \
+    && apt-get install -y ccache \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 # The tree is mounted and belongs to whoever checked it out.
 RUN git config --system --add safe.directory '*'
 ENV PATH=/usr/lib/postgresql/17/bin:$PATH PGVIGIL_DEV=1

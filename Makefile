@@ -43,6 +43,8 @@ BUILD   ?= build
 PREFIX  ?= /usr/local
 SEEDS   ?= 1000
 MUSL_CC ?= musl-gcc
+# Empty where there is none.
+CCACHE  := $(shell command -v ccache)
 
 # What runs in the dev container.
 INNER := check unit sim lint format coverage integration soak bench demo demo-down images push node-image dev-shell
@@ -193,7 +195,7 @@ $(FLAGS_STAMP): ;
 $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC      $<')
-	$(Q)$(CC) $(COMPILE_FLAGS) $(OBJECT_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CCACHE) $(CC) $(COMPILE_FLAGS) $(OBJECT_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/tests/%.o: OBJECT_CFLAGS = $(CHECK_CFLAGS)
 
@@ -255,7 +257,7 @@ $(KERNEL_HEADERS)/.done:
 $(BUILD)/musl/%.o: %.c $(FLAGS_STAMP) | $(KERNEL_HEADERS)/.done
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  MUSL    $<')
-	$(Q)$(MUSL_CC) $(GUARD_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CCACHE) $(MUSL_CC) $(GUARD_FLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/pgvigil-guard: $(GUARD_OBJ)
 	@mkdir -p $(@D)

@@ -20,7 +20,8 @@ if [ -t 0 ] && [ -t 1 ]; then
 	tty=-it
 fi
 
-# Programs that tests build once, outside the tree; by the same path in the container, since the engine mounts them.
+# Programs that tests build once and what the compiler made, outside the tree; by the same path in the container, since
+# the engine mounts them.
 cache=${PGVIGIL_CACHE:-$HOME/.cache/pgvigil}
 mkdir -p "$cache"
 
@@ -40,5 +41,6 @@ exec docker run --rm $tty --name "pgvigil-dev-$$" \
 	--security-opt systempaths=unconfined \
 	-v /var/run/docker.sock:/var/run/docker.sock \
 	-v "$repo:/src" -w /src -v "$cache:$cache" -e PGVIGIL_CACHE="$cache" \
+	-e CCACHE_DIR="$cache/ccache" -e CCACHE_MAXSIZE=1G \
 	-e PGVIGIL_HOST_DIR="$repo" -e CI="${CI:-}" -e TERM="${TERM:-dumb}" \
 	pgvigil/dev "$@"
