@@ -391,9 +391,11 @@ static CURL *take_handle(struct http *http)
     return easy;
 }
 
-static void keep_handle(struct http *http, CURL *easy)
+/* One that failed is spoilt: curl keeps in it that a body was to be sent again, also through a reset,
+ * and every later request with a body fails ("rewinding … failed"). */
+static void keep_handle(struct http *http, CURL *easy, bool spoilt)
 {
-    if (http->spares == SPARE_HANDLES) {
+    if (spoilt || http->spares == SPARE_HANDLES) {
         curl_easy_cleanup(easy);
         return;
     }
@@ -515,7 +517,7 @@ struct http_call *http_call_free(struct http_call *call)
     unlink_call(call);
     if (call->easy != NULL) {
         curl_multi_remove_handle(call->http->multi, call->easy);
-        keep_handle(call->http, call->easy);
+        keep_handle(call->http, call->easy, call->failed || !call->finished);
     }
     curl_slist_free_all(call->headers);
     free(call->body);

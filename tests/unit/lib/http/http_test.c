@@ -465,6 +465,28 @@ START_TEST(slow_name_server)
 }
 END_TEST
 
+static struct seen post(const char *path)
+{
+    struct seen seen = { 0 };
+    start(&seen, (struct http_request){ .method = "POST",
+                                        .url = url_of(path),
+                                        .body = "{}",
+                                        .body_len = 2,
+                                        .timeout_ms = 1000 });
+    loop_run(loop);
+    return seen;
+}
+
+/* curl remembers in its handle that a body was to be sent again: such a handle is not used again. */
+START_TEST(a_failed_request_spoils_no_other)
+{
+    ck_assert_int_eq(post("/ok").code, ERR_OK);
+    ck_assert_int_ne(post("/close").code, ERR_OK);
+    ck_assert_int_eq(post("/ok").code, ERR_OK);
+    ck_assert_int_eq(server.requests, 3);
+}
+END_TEST
+
 int main(void)
 {
     (void)setenv("http_proxy", "http://127.0.0.1:2/", 1); /* must not matter */
@@ -478,6 +500,7 @@ int main(void)
     tcase_add_test(tcase, refused_is_unreachable);
     tcase_add_test(tcase, silence_is_timeout);
     tcase_add_test(tcase, never_sent_twice);
+    tcase_add_test(tcase, a_failed_request_spoils_no_other);
     tcase_add_test(tcase, bad_answers_and_urls);
     tcase_add_test(tcase, stream_of_lines);
     tcase_add_test(tcase, free_in_line);
