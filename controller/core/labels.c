@@ -56,9 +56,8 @@ static bool is_replica(const struct cluster_view *cluster, const struct pod *pod
 {
     const struct member *member = cluster_member(cluster, pod->name);
     return pod->component == COMPONENT_DATA && !pod->ended && !pod->deleting && member != NULL &&
-           strcmp(cluster->leader, pod->name) != 0 && member->state == MEMBER_RUNNING &&
-           member->role == MEMBER_ROLE_REPLICA && member->streaming &&
-           !member->tags.noloadbalance && !lags(cluster, member);
+           member->state == MEMBER_RUNNING && member->role == MEMBER_ROLE_REPLICA &&
+           member->streaming && !member->tags.noloadbalance && !lags(cluster, member);
 }
 
 const struct pod *labels_primary(const struct cluster_view *cluster, const struct pods *pods)

@@ -31,7 +31,7 @@ struct kube_watch {
     char version[KUBE_VERSION_MAX]; /* "": list */
     char *cursor;                   /* the list's next page; NULL: the first */
     int64_t pause_ms;
-    struct mono begun; /* the watch that is open, or was last */
+    struct mono begun; /* the request that is open, or was last */
     bool heard;        /* something came on this watch */
     bool failing;      /* said in the log */
     bool open;         /* a list was completed and its watch has not been refused */
@@ -159,7 +159,6 @@ static void watch_begin(struct kube_watch *watch)
     if (watch->query[0] != '\0')
         text_addf(&path, "&%s", watch->query);
     watch->heard = false;
-    watch->begun = loop_now(watch->spec.loop);
     const struct kube_request request = { .path = text_str(&path), .line = on_line };
     watch->call = kube_send(watch->spec.kube, &request, on_watch_end, watch);
     source_arm_in(watch->timer, SILENCE_MS);
@@ -243,6 +242,7 @@ static void list_begin(struct kube_watch *watch)
 
 static void begin(struct kube_watch *watch)
 {
+    watch->begun = loop_now(watch->spec.loop);
     if (watch->version[0] == '\0')
         list_begin(watch);
     else

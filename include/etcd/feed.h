@@ -37,6 +37,7 @@ struct etcd_feed_state {
     bool behind;      /* the last look knew more than the watch had told */
     uint64_t id;      /* of the etcd cluster; 0: not heard yet */
     int64_t revision; /* the highest heard of */
+    int64_t told;     /* the table holds everything up to this one (but for own writes) */
     uint64_t term;
     struct mono heard; /* when the last request with a linearizable answer was sent */
     bool heard_once;

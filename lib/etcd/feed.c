@@ -101,8 +101,10 @@ static void on_event(struct etcd_feed *feed, const struct etcd_event *event, boo
 static void on_events(struct etcd_feed *feed, const struct etcd_news *news)
 {
     bool changed = false;
-    for (size_t event = 0; event < news->n_events; event++)
+    for (size_t event = 0; event < news->n_events; event++) {
         on_event(feed, &news->events[event], &changed);
+        feed->state.told = news->events[event].kv.mod_revision;
+    }
     feed->state.behind = false;
     if (changed)
         feed->spec.changed(feed->spec.arg);
@@ -242,6 +244,7 @@ static void take_snapshot(struct etcd_feed *feed, const struct etcd_range_result
         (void)take_kv(feed, &result->kvs[kv]);
     (void)etcd_table_end(table, revision);
     note_word(feed, &result->outcome.header);
+    feed->state.told = revision;
     feed->state.loaded = true;
     feed->spec.changed(feed->spec.arg);
     etcd_table_settle(table, revision);

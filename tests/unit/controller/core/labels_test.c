@@ -103,7 +103,7 @@ START_TEST(off_without_a_successor)
     setup();
     cluster.members[0].role = MEMBER_ROLE_REPLICA; /* has the key, is not promoted yet */
     cluster.members[0].streaming = true;
-    ck_assert_str_eq(plan_text(), "db-0=");
+    ck_assert_str_eq(plan_text(), "db-0=replica");
     setup();
     cluster.n_members = 0;
     ck_assert_str_eq(plan_text(), "db-0= db-1=");

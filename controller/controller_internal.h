@@ -1,0 +1,37 @@
+#pragma once
+/* What the files of the top folder share. */
+#include "controller/controller.h"
+#include "controller/kube/kube.h"
+#include "controller/kube/labeller.h"
+#include "controller/kube/lease.h"
+#include "controller/kube/slice.h"
+#include "controller/kube/watch.h"
+#include "controller/store/store.h"
+
+struct controller {
+    struct loop *loop;
+    const struct options *options;
+    const char *ns; /* Kubernetes' */
+    struct http *kube_http;
+    struct http *etcd_http;
+    struct kube *kube;
+    struct http_tls *etcd_tls;
+    struct etcd *etcd;
+    struct store *store;
+    struct kube_watch *pods_watch;
+    struct pod_table pods;
+    struct labeller *labeller;
+    struct slices *slices; /* NULL with `routing: label` */
+    struct text service;   /* the name that they belong to */
+    struct kube_lease *lease;
+
+    struct source *cycle; /* deferred: many wake-ups, one reconciliation */
+    struct source *tick;  /* what only time changes: freshness, lag */
+    struct source *end;
+    bool stopping;
+    bool writes;                   /* the Lease was ours in the last cycle */
+    char primary[LIMIT_KUBE_NAME]; /* as last seen, for the log */
+};
+
+/* Something is new: reconcile in this turn of the loop. */
+void controller_wake(void *arg);

@@ -1,0 +1,353 @@
+#include "controller/controller.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "etcd/kv.h"
+#include "http/http.h"
+#include "tests/fake/kube_api.h"
+#include "tests/unit/support/etcd_server.h"
+#include "tests/unit/support/until.h"
+#include "json/json.h"
+
+#define PODS "/api/v1/namespaces/x/pods/"
+#define SLICE "/apis/discovery.k8s.io/v1/namespaces/x/endpointslices/db-primary-ipv4"
+#define LEASE "/apis/coordination.k8s.io/v1/namespaces/x/leases/db-controller"
+
+static struct loop *loop;
+static struct kube_api *api;
+static struct http *http;
+static struct etcd *etcd;
+static struct etcd_cluster store;
+static struct options *options, *other_options;
+static struct controller *controller, *other;
+
+/* ---- the world -------------------------------------------------------------------------------- */
+
+static void on_put(void *arg, const struct etcd_write_result *result)
+{
+    *(bool *)arg = true;
+    ck_assert_msg(result->outcome.code == ERR_OK, "%s", result->outcome.error);
+}
+
+static void key(const char *name, const char *value)
+{
+    char path[200];
+    bool done = false;
+    (void)snprintf(path, sizeof(path), "/service/db/%s", name);
+    struct etcd_how how = { .timeout_ms = 10000, .endpoint = ETCD_ANY };
+    struct etcd_call *call;
+    if (value != NULL) {
+        struct etcd_put put = { .key = path, .value = value, .value_len = strlen(value) };
+        call = etcd_put(etcd, &put, how, on_put, &done);
+    } else {
+        struct etcd_delete del = { .key = path };
+        call = etcd_delete(etcd, &del, how, on_put, &done);
+    }
+    run_until(loop, &done, 10000);
+    etcd_call_free(call);
+}
+
+static void member(const char *name, const char *role)
+{
+    char path[100], value[300];
+    (void)snprintf(path, sizeof(path), "members/%s", name);
+    (void)snprintf(value, sizeof(value),
+                   "{\"state\":\"running\",\"role\":\"%s\",\"xlog_location\":1000,\"receive_lsn\":"
+                   "1000,\"replication_state\":\"streaming\",\"timeline\":1}",
+                   role);
+    key(path, value);
+}
+
+static void pod(const char *name, const char *component, const char *node)
+{
+    char path[200], address[32];
+    static int last = 1;
+    (void)snprintf(path, sizeof(path), PODS "%s", name);
+    (void)snprintf(address, sizeof(address), "10.0.0.%d", last++);
+    kube_api_put(api, path,
+                 json_pack("{s:{s:{s:s}},s:{s:s},s:{s:s,s:s,s:[{s:s,s:s}]}}", "metadata", "labels",
+                           "app.kubernetes.io/component", component, "spec", "nodeName", node,
+                           "status", "phase", "Running", "podIP", address, "conditions", "type",
+                           "Ready", "status", "True"));
+}
+
+static const char *label(const char *name)
+{
+    char path[200];
+    (void)snprintf(path, sizeof(path), PODS "%s", name);
+    const json_t *metadata = json_object_get(kube_api_get(api, path), "metadata");
+    const char *value =
+        json_string_value(json_object_get(json_object_get(metadata, "labels"), "role"));
+    return value != NULL ? value : "";
+}
+
+static const char *slice_pod(void)
+{
+    const json_t *endpoints = json_object_get(kube_api_get(api, SLICE), "endpoints");
+    const json_t *target = json_object_get(json_array_get(endpoints, 0), "targetRef");
+    const char *name = json_string_value(json_object_get(target, "name"));
+    return name != NULL ? name : "";
+}
+
+static const char *holder(void)
+{
+    const json_t *spec = json_object_get(kube_api_get(api, LEASE), "spec");
+    const char *name = json_string_value(json_object_get(spec, "holderIdentity"));
+    return name != NULL ? name : "";
+}
+
+/* "primary,replica" of db-0 and db-1; at no look two primaries. */
+static bool has_labels(void *arg)
+{
+    char labels[100];
+    (void)snprintf(labels, sizeof(labels), "%s,%s", label("db-0"), label("db-1"));
+    ck_assert_str_ne(labels, "primary,primary");
+    return strcmp(labels, arg) == 0;
+}
+
+static void expect_labels(const char *labels)
+{
+    ck_assert_msg(until(loop, has_labels, (void *)(uintptr_t)labels, 15000),
+                  "labels are %s,%s and not %s", label("db-0"), label("db-1"), labels);
+}
+
+static void expect_labels_stay(const char *labels, int64_t ms)
+{
+    const int64_t end = clock_mono().ms + ms;
+    while (clock_mono().ms < end) {
+        run_for(loop, 50);
+        ck_assert_msg(has_labels((void *)(uintptr_t)labels), "labels are %s,%s", label("db-0"),
+                      label("db-1"));
+    }
+}
+
+static bool is_held_by(void *arg)
+{
+    return strcmp(holder(), arg) == 0;
+}
+
+static void expect_holder(const char *name)
+{
+    ck_assert_msg(until(loop, is_held_by, (void *)(uintptr_t)name, 15000), "held by %s", holder());
+}
+
+static bool leads_to(void *arg)
+{
+    return kube_api_get(api, SLICE) != NULL && strcmp(slice_pod(), arg) == 0;
+}
+
+static struct controller *begin(const char *name, struct options **ret_options)
+{
+    struct controller *made;
+    struct err err;
+    setenv("PGVIGIL_NAME", name, 1);
+    ck_assert_msg(options_read(ret_options, &err) == ERR_OK, "%s", err.text);
+    ck_assert_msg(controller_new(loop, *ret_options, &made, &err) == ERR_OK, "%s", err.text);
+    return made;
+}
+
+static void setup(void)
+{
+    json_setup();
+    http_setup();
+    loop = loop_new();
+    api = kube_api_new(loop);
+    http = http_new(loop, 5000);
+    etcd_cluster_start(&store, loop, 1, NULL);
+    const struct etcd_config config = { .endpoints = store.urls };
+    etcd = etcd_new(loop, http, &config);
+    setenv("PGVIGIL_RELEASE", "db", 1);
+    setenv("PGVIGIL_ETCD3_HOSTS", store.urls[0], 1);
+    setenv("PGVIGIL_MANAGE", "none", 1);
+    setenv("PGVIGIL_ROUTING", "label", 1);
+    setenv("PGVIGIL_RESTAPI_LISTEN", "127.0.0.1:0", 1);
+    key("config", "{\"ttl\":5}");
+    key("leader", "db-0");
+    member("db-0", "primary");
+    member("db-1", "replica");
+    pod("db-0", "data", "n0");
+    pod("db-1", "data", "n1");
+    pod("db-witness-1", "witness", "n2");
+}
+
+static void teardown(void)
+{
+    controller = controller_free(controller);
+    other = controller_free(other);
+    options = options_free(options);
+    other_options = options_free(other_options);
+    etcd_free(etcd);
+    http_free(http);
+    etcd_cluster_stop(&store);
+    kube_api_free(api);
+    loop_free(loop);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------ */
+
+START_TEST(labels_follow_the_leader)
+{
+    controller = begin("c-0", &options);
+    expect_labels("primary,replica");
+    ck_assert_str_eq(label("db-witness-1"), "");
+    key("leader", NULL);
+    expect_labels(",replica");
+    key("leader", "db-1");
+    expect_labels_stay(",replica", 300);
+    member("db-1", "primary");
+    member("db-0", "replica");
+    expect_labels("replica,primary");
+}
+END_TEST
+
+/* A pod made anew gets its label anew. */
+START_TEST(a_new_pod_of_the_same_name)
+{
+    controller = begin("c-0", &options);
+    expect_labels("primary,replica");
+    kube_api_delete(api, PODS "db-1");
+    pod("db-1", "data", "n2");
+    ck_assert_str_eq(label("db-1"), "");
+    expect_labels("primary,replica");
+}
+END_TEST
+
+/* The label goes on while the watch has not told yet that the pod is another one: 409, then the new
+ * one is labelled. */
+START_TEST(failures_of_the_api)
+{
+    controller = begin("c-0", &options);
+    expect_labels("primary,replica");
+    kube_api_fail(api, "PATCH", 500, 2);
+    key("leader", "db-1");
+    member("db-1", "primary");
+    member("db-0", "replica");
+    expect_labels("replica,primary");
+    kube_api_fail(api, "PATCH", 0, 3); /* done, the answer is lost */
+    key("leader", "db-0");
+    member("db-0", "primary");
+    member("db-1", "replica");
+    expect_labels("primary,replica");
+}
+END_TEST
+
+/* Without etcd labels stay; without the API they follow when it is back. */
+START_TEST(without_etcd_and_without_the_api)
+{
+    controller = begin("c-0", &options);
+    expect_labels("primary,replica");
+    etcd_server_kill(&store, 0);
+    expect_labels_stay("primary,replica", 2500);
+    etcd_server_start(&store, 0);
+    kube_api_fail(api, "", 503, -1);
+    kube_api_hang_up(api);
+    key("leader", "db-1");
+    member("db-1", "primary");
+    member("db-0", "replica");
+    expect_labels_stay("primary,replica", 4000);
+    kube_api_fail(api, "", 0, 0);
+    expect_labels("replica,primary");
+}
+END_TEST
+
+START_TEST(one_of_two_writes)
+{
+    controller = begin("c-0", &options);
+    expect_labels("primary,replica");
+    other = begin("c-1", &other_options);
+    run_for(loop, 2500);
+    ck_assert_str_eq(holder(), "c-0");
+    controller = controller_free(controller); /* as if it were killed */
+    key("leader", NULL);
+    expect_holder("c-1");
+    expect_labels(",replica");
+}
+END_TEST
+
+/* The active one hands over when it finds itself on the primary's node. */
+START_TEST(not_on_the_primarys_node)
+{
+    pod("c-0", "controller", "n0");
+    pod("c-1", "controller", "n2");
+    controller = begin("c-0", &options);
+    other = begin("c-1", &other_options);
+    expect_labels("primary,replica");
+    expect_holder("c-1");
+    key("leader", "db-1");
+    member("db-1", "primary");
+    member("db-0", "replica");
+    expect_labels("replica,primary");
+    ck_assert_str_eq(holder(), "c-1");
+}
+END_TEST
+
+static bool stopped;
+
+static void note_stop(void *arg)
+{
+    (void)arg;
+    stopped = true;
+}
+
+START_TEST(an_orderly_end_hands_the_lease_back)
+{
+    controller = begin("c-0", &options);
+    expect_labels("primary,replica");
+    struct source *late = loop_timer(loop, note_stop, NULL);
+    source_arm_in(late, 900);
+    controller_stop(controller);
+    loop_run(loop);
+    ck_assert(!stopped);
+    ck_assert_str_eq(holder(), "");
+    source_free(late);
+}
+END_TEST
+
+START_TEST(the_slice_leads_to_the_primary)
+{
+    setenv("PGVIGIL_ROUTING", "slice", 1);
+    controller = begin("c-0", &options);
+    ck_assert_msg(until(loop, leads_to, (void *)(uintptr_t)"db-0", 10000), "%s", slice_pod());
+    key("leader", NULL);
+    ck_assert_msg(until(loop, leads_to, (void *)(uintptr_t)"", 10000), "%s", slice_pod());
+    key("leader", "db-1");
+    member("db-1", "primary");
+    ck_assert_msg(until(loop, leads_to, (void *)(uintptr_t)"db-1", 10000), "%s", slice_pod());
+    const json_t *labels =
+        json_object_get(json_object_get(kube_api_get(api, SLICE), "metadata"), "labels");
+    ck_assert_str_eq(json_string_value(json_object_get(labels, "kubernetes.io/service-name")),
+                     "db-primary");
+    ck_assert_str_eq(
+        json_string_value(json_object_get(labels, "endpointslice.kubernetes.io/managed-by")),
+        "pgvigil-controller");
+    expect_labels(",primary");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("controller");
+    TCase *tcase = tcase_create("controller");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, labels_follow_the_leader);
+    tcase_add_test(tcase, a_new_pod_of_the_same_name);
+    tcase_add_test(tcase, failures_of_the_api);
+    tcase_add_test(tcase, without_etcd_and_without_the_api);
+    tcase_add_test(tcase, one_of_two_writes);
+    tcase_add_test(tcase, not_on_the_primarys_node);
+    tcase_add_test(tcase, an_orderly_end_hands_the_lease_back);
+    tcase_add_test(tcase, the_slice_leads_to_the_primary);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
