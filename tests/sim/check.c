@@ -150,8 +150,8 @@ static void check_confirmed(struct sim *sim, int node)
 static void check_guarded(struct sim *sim, int node)
 {
     const struct guard *guard = &sim->guard[node];
-    if (guard->alive && !guard->deadline.has && !guard->deadline.passed &&
-        !guard->deadline.lifted) /* L8 */
+    const struct deadline *deadline = guard->blind ? &guard->former : &guard->deadline;
+    if (guard->alive && !deadline->has && !deadline->passed && !deadline->lifted) /* L8 */
         check_broken(sim, "L4", "%s becomes primary without a deadline in its guard",
                      node_name(node));
 }
@@ -173,6 +173,15 @@ void check_promoting(struct sim *sim, int node)
         (!kv->sync.exists || kv->sync.leader != node || kv->sync.standbys != 0))
         check_broken(sim, "S4", "%s promotes while /sync is not {leader: %s, no standbys}",
                      node_name(node), node_name(node));
+}
+
+/* G2: by itself, within the grace; whoever stood still could not. */
+void check_stopped(struct sim *sim, int node)
+{
+    const struct host *host = &sim->host[node];
+    bool stood = host->frozen[PROC_GUARD] || host->thawed_us > sim->guard[node].stop_began_us;
+    if (pg_tree_alive(&sim->pg[node]) && !sim->guard[node].blind && !stood)
+        check_broken(sim, "G2", "the grace of %s is over and Postgres still runs", node_name(node));
 }
 
 /* S2: "a member clones only while /sync does not name it". */

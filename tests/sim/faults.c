@@ -24,6 +24,12 @@ static void cut_off(struct sim *sim, const struct fault *fault, int host, int by
     }
 }
 
+void fault_cut(struct sim *sim, int host, int by)
+{
+    const struct fault both_ways = { .a = 0 };
+    cut_off(sim, &both_ways, host, by);
+}
+
 static bool isolated(struct sim *sim, struct fault *fault)
 {
     cut_off(sim, fault, fault->target, 1);
@@ -180,6 +186,7 @@ const struct fault_kind fault_kinds[] = {
     { "backend crashed", 4, 0, 0, fault_backend_crashed, NULL },
     { "backend does not end when told", 2, 0, 0, fault_backend_hung, NULL },
     { "sidecar killed and restarted", 6, 0, 0, fault_sidecar_killed, NULL },
+    { "two processes of one name", 4, 0, 0, fault_two_of_one_name, NULL },
     { "sidecar killed for long", 4, 2000, 40000, fault_sidecar_away, fault_sidecar_back },
     { "sidecar stopped (SIGSTOP)", 5, 500, 30000, fault_sidecar_stopped, fault_sidecar_goes_on },
     { "node frozen and thawed", 6, 300, 30000, fault_node_frozen, fault_node_thawed },
@@ -187,10 +194,13 @@ const struct fault_kind fault_kinds[] = {
     { "witness dead and back with an empty disk", 3, 1000, 30000, fault_witness_killed,
       fault_witness_back },
     { "raft leadership moved to the primary", 5, 0, 0, fault_raft_moved, NULL },
+    { "etcd's raft leader hangs and answers keepalives", 4, 8000, 30000, fault_raft_stuck,
+      fault_raft_unstuck },
     { "etcd member killed", 4, 500, 20000, fault_etcd_killed, fault_etcd_back },
     { "etcd stopped everywhere", 2, 1000, 60000, fault_etcd_stopped, fault_etcd_goes_on },
     { "guard not scheduled", 3, 20, 80, fault_guard_starved, fault_guard_runs },
     { "guard killed", 2, 0, 0, fault_guard_killed, NULL },
+    { "two guards on one PGDATA", 3, 1000, 20000, fault_two_guards, fault_former_guard_ended },
     { "node stopped in order", 6, 0, 0, fault_planned_stop, NULL },
     { "data of a standby lost", 3, 0, 0, fault_disk_lost, NULL },
     { "data directory broken or foreign", 1, 1000, 20000, fault_disk_bad, fault_disk_mended },

@@ -28,10 +28,15 @@ struct fault_kind {
 extern const struct fault_kind fault_kinds[];
 int fault_kinds_n(void);
 
+/* faults.c: from everybody, both ways; by +1 and -1. */
+void fault_cut(struct sim *sim, int host, int by);
+
 /* faults_host.c */
 fault_begin_fn fault_node_killed, fault_node_frozen, fault_sidecar_killed, fault_sidecar_stopped;
 fault_begin_fn fault_witness_killed, fault_etcd_killed, fault_etcd_stopped, fault_planned_stop;
 fault_begin_fn fault_raft_moved, fault_guard_starved, fault_guard_killed, fault_sidecar_away;
+fault_begin_fn fault_raft_stuck, fault_two_of_one_name, fault_two_guards;
+fault_end_fn fault_raft_unstuck, fault_former_guard_ended;
 fault_end_fn fault_guard_runs, fault_node_back, fault_node_thawed, fault_sidecar_back,
     fault_sidecar_goes_on;
 fault_end_fn fault_witness_back, fault_etcd_back, fault_etcd_goes_on;

@@ -12,6 +12,11 @@ static void etcd_down(struct sim *sim, int host)
     sim_kill_proc(sim, host, PROC_ETCD);
 }
 
+void fault_etcd_ended(struct sim *sim, int host)
+{
+    etcd_down(sim, host);
+}
+
 static void on_etcd_up(struct sim *sim, const struct event *event)
 {
     int host = (int)event->arg[0];
@@ -113,6 +118,90 @@ bool fault_sidecar_killed(struct sim *sim, struct fault *fault)
     return true;
 }
 
+/* What a former process of this name still has in mind, with the revisions that it knew. */
+enum ghost { GHOST_RELEASE, GHOST_SYNC, GHOST_KEEPALIVE, GHOST_KINDS };
+
+static void ghost_ignores(struct sim *sim, int node, int64_t ctx, const struct reply *reply)
+{
+    (void)sim;
+    (void)node;
+    (void)ctx;
+    (void)reply;
+}
+
+/* arg: what and who, the key's create and mod revision, /sync's. */
+static void on_ghost(struct sim *sim, const struct event *event)
+{
+    int i = (int)(event->arg[0] >> 32);
+    const struct node *node = &sim->node[i];
+    enum ghost what = (enum ghost)(event->arg[0] & 0xff);
+    /* Whoever leads by then has adopted the key, or taken it anew. */
+    if (what != GHOST_KEEPALIVE && !(node->alive && node->lease.owns_key)) {
+        if (store_now(sim)->leader.exists && store_now(sim)->leader.create == event->arg[1])
+            sim_at(sim, MS(200), event);
+        return;
+    }
+    struct request request = { .node = i,
+                               .member = (int)rng_range(&sim->rng, 0, ETCD_MEMBERS - 1),
+                               .timeout_us = SECONDS(1),
+                               .done = ghost_ignores };
+    request.txn = txn_make(TXN_RELEASE, i);
+    request.txn.cmp_leader_create = event->arg[1];
+    request.txn.cmp_leader_mod = event->arg[2];
+    switch (what) {
+    case GHOST_RELEASE:
+        request.kind = REQ_TXN;
+        if (sim->mutation == MUT_RELEASE_BY_NAME) {
+            request.txn.cmp_leader_create = request.txn.cmp_leader_mod = CMP_NONE;
+            request.txn.cmp_leader_owner = i;
+        }
+        break;
+    case GHOST_SYNC:
+        request.kind = REQ_TXN;
+        request.txn.kind = TXN_SYNC;
+        request.txn.cmp_sync_mod = event->arg[3];
+        request.txn.cmp_leader_create = CMP_NONE;
+        request.txn.standbys = (node_set)(rng_next(&sim->rng) & ((1u << sim->n) - 1) & ~(1u << i));
+        if (sim->mutation == MUT_SYNC_NO_COMPARE)
+            request.txn.cmp_sync_mod = request.txn.cmp_leader_mod = CMP_NONE;
+        break;
+    case GHOST_KEEPALIVE:
+        request.kind = REQ_KEEPALIVE;
+        request.lease = event->arg[1];
+        break;
+    case GHOST_KINDS:
+        return;
+    }
+    if (sim->host[i].alive)
+        store_send(sim, &request);
+}
+
+/* Two processes of one name: a second one takes over, and the first goes on for a while with what it
+ * knew. The guard serves the second alone. */
+bool fault_two_of_one_name(struct sim *sim, struct fault *fault)
+{
+    int i = fault->target;
+    const struct node *node = &sim->node[i];
+    const struct kv *kv = &node->cache;
+    if (!node->lease.owns_key || !node->lease.held_once || !kv->leader.exists ||
+        kv->leader.mod != node->lease.mod_revision || sim->host[i].frozen[PROC_SIDECAR])
+        return false;
+    int64_t lease = node->lease.id;
+    if (!fault_sidecar_killed(sim, fault))
+        return false;
+    for (int64_t n = rng_range(&sim->rng, 1, 4); n > 0; n--) {
+        int64_t what = rng_range(&sim->rng, 0, GHOST_KINDS - 1);
+        struct event event = {
+            .fn = on_ghost,
+            .host = HOST_NONE,
+            .arg = { (int64_t)i << 32 | what, what == GHOST_KEEPALIVE ? lease : kv->leader.create,
+                     kv->leader.mod, kv->sync.exists ? kv->sync.mod : 0 },
+        };
+        sim_at(sim, rng_tail(&sim->rng, MS(50), SECONDS(8)), &event);
+    }
+    return true;
+}
+
 bool fault_sidecar_away(struct sim *sim, struct fault *fault)
 {
     if (!sim->node[fault->target].alive || sim->host[fault->target].frozen[PROC_GUARD] ||
@@ -170,6 +259,48 @@ bool fault_raft_moved(struct sim *sim, struct fault *fault)
     const struct kv *kv = store_now(sim);
     int to = kv->leader.exists ? kv->leader.owner : fault->target;
     return to < ETCD_MEMBERS - 1 && store_move_leader(sim, to);
+}
+
+static void on_unstuck_cut(struct sim *sim, const struct event *event)
+{
+    int node = (int)event->arg[0];
+    fault_cut(sim, node, (int)event->arg[1]);
+}
+
+/* The raft leader beside the primary hangs (its disk), and goes on to answer keepalives. Its node is cut
+ * off with it, joined as it recovers, and cut off again: what was renewed there last must not count. */
+bool fault_raft_stuck(struct sim *sim, struct fault *fault)
+{
+    const struct kv *kv = store_now(sim);
+    int m = store_raft_leader(sim);
+    if (kv->leader.exists && kv->leader.owner < ETCD_MEMBERS - 1 && rng_chance(&sim->rng, 800)) {
+        (void)store_move_leader(sim, kv->leader.owner);
+        m = store_raft_leader(sim);
+    }
+    if (m == NODE_NONE)
+        return false;
+    int64_t most = MS(sim->ttl_ms) * 9 / 10;
+    sim->store.member[m].stuck_us = sim->now_us + rng_range(&sim->rng, SECONDS(1), most);
+    fault->a = NODE_NONE;
+    if (store_host(m) == WITNESS || rng_chance(&sim->rng, 300))
+        return true;
+    fault->a = m;
+    fault_cut(sim, m, 1);
+    struct event event = { .fn = on_unstuck_cut, .host = HOST_NONE, .arg = { m, -1 } };
+    int64_t joined = sim->store.member[m].stuck_us - sim->now_us - rng_range(&sim->rng, 0, MS(500));
+    sim_at(sim, joined, &event);
+    event.arg[1] = 1;
+    sim_at(sim, joined + rng_tail(&sim->rng, MS(300), MS(300 + sim->ttl_ms / 4)), &event);
+    fault->b = sim->now_us + joined + MS(300 + sim->ttl_ms / 4);
+    return true;
+}
+
+void fault_raft_unstuck(struct sim *sim, const struct fault *fault)
+{
+    if (fault->a == NODE_NONE)
+        return;
+    struct event event = { .fn = on_unstuck_cut, .host = HOST_NONE, .arg = { fault->a, -1 } };
+    sim_at(sim, fault->b - sim->now_us, &event);
 }
 
 bool fault_etcd_killed(struct sim *sim, struct fault *fault)
@@ -338,11 +469,11 @@ bool fault_guard_killed(struct sim *sim, struct fault *fault)
     if (!sim->guard[i].alive || !sim->node[i].alive || sim->host[i].frozen[PROC_GUARD] ||
         sim->host[i].frozen[PROC_SIDECAR])
         return false;
+    guard_left(sim, i);
     sim->guard[i].alive = false;
-    sim->guard[i].stop_requested = false;
+    sim->guard[i].stop.requested = false;
     sim_kill_proc(sim, i, PROC_GUARD);
     pg_postmaster_crash(sim, i);
-    sim->node[i].guard_connected = false;
     node_wake(sim, i);
     struct event event = { .fn = on_guard_back, .host = HOST_NONE, .arg = { i } };
     sim_at(sim, MS(100), &event);
@@ -354,18 +485,19 @@ static void on_return(struct sim *sim, const struct event *event)
     host_up(sim, (int)event->arg[0]);
 }
 
-/* The pod ends when it has been handed over, or when the grace is over. */
+/* The pod ends when its guard has, or is killed when the grace is over. arg: node, when that is. */
 static void on_stopping(struct sim *sim, const struct event *event)
 {
     int i = (int)event->arg[0];
     const struct guard *guard = &sim->guard[i];
-    bool over = sim->now_us - event->arg[1] > SECONDS(31);
-    if (!sim->host[i].alive || !guard->alive || !guard->stop_requested)
+    bool over = sim->now_us >= event->arg[1];
+    if (!sim->host[i].alive || !guard->alive || !guard->stop.requested)
         return;
-    if (!guard->handed_over && !over) {
-        sim_at(sim, MS(100), event);
+    if (!guard->exited && !over) {
+        sim_at(sim, MS(50), event);
         return;
     }
+    check_stopped(sim, i);
     host_down(sim, i);
     struct event back = { .fn = on_return, .host = HOST_NONE, .arg = { i } };
     sim_at(sim, rng_range(&sim->rng, SECONDS(1), SECONDS(10)), &back);
@@ -374,11 +506,33 @@ static void on_stopping(struct sim *sim, const struct event *event)
 bool fault_planned_stop(struct sim *sim, struct fault *fault)
 {
     int i = fault->target;
-    if (!sim->guard[i].alive || sim->guard[i].stop_requested || !sim->host[i].alive ||
-        sim->host[i].frozen[PROC_GUARD])
+    if (!sim->guard[i].alive || sim->guard[i].stop.requested || !sim->host[i].alive ||
+        sim->host[i].frozen[PROC_GUARD] || sim->guard[i].blind)
         return false;
-    guard_stop(sim, i);
-    struct event event = { .fn = on_stopping, .host = HOST_NONE, .arg = { i, sim->now_us } };
-    sim_at(sim, MS(100), &event);
+    int64_t grace_ms = rng_chance(&sim->rng, 500) ? 10000 : 30000;
+    guard_stop(sim, i, grace_ms);
+    struct event event = { .fn = on_stopping,
+                           .host = HOST_NONE,
+                           .arg = { i, sim->now_us + MS(grace_ms) } };
+    sim_at(sim, MS(50), &event);
     return true;
+}
+
+/* Two pods on one volume: the second one's guard finds what the first one's started still there. Its
+ * sidecar is a new one too; nobody answers for the first any more. */
+bool fault_two_guards(struct sim *sim, struct fault *fault)
+{
+    int i = fault->target;
+    if (!sim->guard[i].alive || sim->guard[i].stop.requested || sim->guard[i].blind ||
+        !sim->node[i].alive || !sim->pg[i].postmaster || sim->host[i].frozen[PROC_GUARD] ||
+        sim->host[i].frozen[PROC_SIDECAR])
+        return false;
+    guard_second(sim, i);
+    sidecar_crash(sim, i, rng_tail(&sim->rng, MS(100), SECONDS(3)));
+    return true;
+}
+
+void fault_former_guard_ended(struct sim *sim, const struct fault *fault)
+{
+    guard_former_killed(sim, fault->target);
 }

@@ -18,6 +18,7 @@ void guard_heard(struct sim *sim, int i)
         return;
     const struct pg *pg = &sim->pg[i];
     bool gone = sim->mutation == MUT_GONE_EARLY ? !pg->postmaster : !pg_tree_alive(pg);
+    gone = gone || guard->blind;
     node->guard_seen = (struct guard_view){
         .connected = guard->alive,
         .tree_alive = !gone,
@@ -26,7 +27,7 @@ void guard_heard(struct sim *sim, int i)
         .lifted = guard->deadline.lifted,
         .lease_id = guard->deadline.cookie.lease_id,
         .create_revision = guard->deadline.cookie.create_revision,
-        .stop_requested = guard->stop_requested,
+        .stop_requested = guard->stop.requested,
     };
     node->lease.lifted = node->guard_seen.lifted;
     node_wake(sim, i);
@@ -108,7 +109,9 @@ void guard_offer(struct sim *sim, int node, struct mono at, struct guard_cookie 
 void guard_tree_gone(struct sim *sim, int node)
 {
     struct guard *guard = &sim->guard[node];
-    deadline_child_gone(&guard->deadline);
+    if (!guard->blind)
+        deadline_child_gone(&guard->deadline);
+    guard->blind = false;
     guard->killing = false;
     guard_tell(sim, node);
 }
@@ -119,6 +122,7 @@ static void on_connect(struct sim *sim, const struct event *event)
     if (!guard->alive)
         return;
     guard->conn++;
+    guard->connected = sim->node[event->host].alive;
     deadline_new_sidecar(&guard->deadline);
     if (sim->mutation == MUT_CONNECT_LIFTS)
         guard->deadline.has = false;
@@ -132,34 +136,101 @@ void guard_connect(struct sim *sim, int node)
     sim_at(sim, rng_tail(&sim->rng, MS(1), MS(150)), &event);
 }
 
-/* ---- G2 ------------------------------------------------------------------------------- */
-
-static void on_budget(struct sim *sim, const struct event *event)
+void guard_left(struct sim *sim, int node)
 {
-    struct guard *guard = &sim->guard[event->host];
-    if (!guard->stop_requested || guard->handed_over)
-        return;
-    if (event->arg[0] == 0 && sim->node[event->host].alive)
-        return; /* a sidecar is there: it hands over */
-    if (event->arg[0] == 2)
-        pg_kill_tree(sim, event->host);
-    else
-        pg_stop_fast(sim, event->host);
+    sim->guard[node].connected = false;
+    sim->guard[node].since = node_clock(sim, node);
+    sim->node[node].guard_connected = false;
 }
 
-void guard_stop(struct sim *sim, int node)
+/* ---- G2 ------------------------------------------------------------------------------- */
+
+enum { STOP_LOOK_US = 50000 };
+
+static enum stop_step due(struct sim *sim, int node, bool etcd)
+{
+    const struct guard *guard = &sim->guard[node];
+    const struct stop_facts facts = {
+        .now = node_clock(sim, node),
+        .connected = guard->connected,
+        .since = guard->since,
+        .child = !etcd && pg_tree_alive(&sim->pg[node]) && !guard->blind,
+        .etcd = etcd,
+    };
+    return stop_step(etcd ? &guard->etcd_stop : &guard->stop, &facts);
+}
+
+static void stop_postgres(struct sim *sim, int node)
 {
     struct guard *guard = &sim->guard[node];
-    if (!guard->alive || guard->stop_requested)
-        return;
-    guard->stop_requested = true;
-    guard->handed_over = false;
-    guard_tell(sim, node);
-    int64_t grace = rng_chance(&sim->rng, 500) ? SECONDS(10) : SECONDS(30);
-    int64_t left = grace / 2 < SECONDS(10) ? grace / 2 : SECONDS(10);
-    const int64_t when[] = { SECONDS(2), grace - left, grace - SECONDS(1) };
-    for (int i = 0; i < 3; i++) {
-        struct event event = { .fn = on_budget, .host = node, .proc = PROC_GUARD, .arg = { i } };
-        sim_at(sim, when[i], &event);
+    bool left_alone = sim->mutation == MUT_STOP_LEFT_ALONE && !guard->stop.handed_over;
+    switch (left_alone ? STOP_WAIT : due(sim, node, false)) {
+    case STOP_WAIT:
+        break;
+    case STOP_FAST:
+        pg_stop_fast(sim, node);
+        break;
+    case STOP_KILL:
+        pg_kill_tree(sim, node);
+        break;
+    case STOP_EXIT:
+        guard->exited = true;
+        break;
     }
+}
+
+static void on_stop(struct sim *sim, const struct event *event)
+{
+    int node = event->host;
+    struct guard *guard = &sim->guard[node];
+    if (!guard->alive || !guard->stop.requested || guard->exited)
+        return;
+    stop_postgres(sim, node);
+    if (!guard->etcd_exited && due(sim, node, true) != STOP_WAIT) {
+        guard->etcd_exited = true;
+        fault_etcd_ended(sim, node);
+    }
+    sim_at(sim, STOP_LOOK_US, event);
+}
+
+void guard_stop(struct sim *sim, int node, int64_t grace_ms)
+{
+    struct guard *guard = &sim->guard[node];
+    guard->stop_began_us = sim->now_us;
+    stop_request(&guard->stop, node_clock(sim, node), grace_ms);
+    stop_request(&guard->etcd_stop, node_clock(sim, node), grace_ms);
+    guard_tell(sim, node);
+    struct event event = { .fn = on_stop, .host = node, .proc = PROC_GUARD };
+    sim_at(sim, MS(1), &event);
+}
+
+/* ---- G3 ------------------------------------------------------------------------------- */
+
+/* The guard that started it goes on to watch over it. */
+static void on_former_deadline(struct sim *sim, const struct event *event)
+{
+    struct guard *guard = &sim->guard[event->host];
+    if (guard->blind && deadline_check(&guard->former, node_clock(sim, event->host)))
+        pg_kill_tree(sim, event->host);
+}
+
+void guard_second(struct sim *sim, int node)
+{
+    struct guard *guard = &sim->guard[node];
+    uint32_t conn = guard->conn;
+    struct deadline former = guard->deadline;
+    sim_kill_proc(sim, node, PROC_GUARD);
+    *guard = (struct guard){ .alive = true, .conn = conn + 1, .blind = true, .former = former };
+    guard->since = node_clock(sim, node);
+    struct mono next = deadline_next(&former);
+    if (next.ms == INT64_MAX)
+        return;
+    struct event event = { .fn = on_former_deadline, .host = node, .proc = PROC_GUARD };
+    sim_at(sim, true_us_until(sim, node, next), &event);
+}
+
+void guard_former_killed(struct sim *sim, int node)
+{
+    if (sim->guard[node].blind)
+        pg_kill_tree(sim, node);
 }

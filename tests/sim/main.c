@@ -184,7 +184,7 @@ static int run_mutations(struct sim *sim, const struct options *options)
 static int usage(void)
 {
     (void)fprintf(stderr, "usage: pgvigil-sim [--seeds N] [--first S] [--seed S] [--seconds T "
-                          "--at-least N] [--mutations] [--mutation NUMBER]\n");
+                          "--at-least N] [--mutations] [--mutation NAME]\n");
     return 2;
 }
 
@@ -198,7 +198,8 @@ static bool parse(int argc, char **argv, struct options *options)
         if (i + 1 == argc)
             return false;
         const char *name = argv[i];
-        unsigned long long number = strtoull(argv[++i], NULL, 10);
+        const char *value = argv[++i];
+        unsigned long long number = strtoull(value, NULL, 10);
         if (strcmp(name, "--seeds") == 0)
             options->seeds = number;
         else if (strcmp(name, "--first") == 0)
@@ -207,8 +208,8 @@ static bool parse(int argc, char **argv, struct options *options)
             options->at_least = number;
         else if (strcmp(name, "--seconds") == 0)
             options->seconds = (double)number;
-        else if (strcmp(name, "--mutation") == 0 && number < MUT_MAX)
-            options->only = (enum mutation)number;
+        else if (strcmp(name, "--mutation") == 0 && mutation_from_name(value) != MUT_MAX)
+            options->only = mutation_from_name(value);
         else if (strcmp(name, "--seed") == 0) {
             options->first = number;
             options->one = true;

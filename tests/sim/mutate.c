@@ -4,6 +4,22 @@
 
 #include "tests/sim/sim.h"
 
+const char *mutation_name(enum mutation mutation)
+{
+#define NAME(name, rule, text) [MUT_##name] = #name,
+    static const char *const names[] = { MUTATIONS(NAME) };
+#undef NAME
+    return names[mutation];
+}
+
+enum mutation mutation_from_name(const char *name)
+{
+    for (int m = 0; m < MUT_MAX; m++)
+        if (strcmp(name, mutation_name((enum mutation)m)) == 0)
+            return (enum mutation)m;
+    return MUT_MAX;
+}
+
 const char *mutation_rule(enum mutation mutation)
 {
 #define RULE(name, rule, text) [MUT_##name] = (rule),
@@ -18,6 +34,11 @@ const char *mutation_text(enum mutation mutation)
     static const char *const texts[] = { MUTATIONS(TEXT) };
 #undef TEXT
     return texts[mutation];
+}
+
+bool mutation_bare_lease(const struct sim *sim)
+{
+    return sim->mutation == MUT_TERMS || sim->mutation == MUT_REVOKED_REUSED;
 }
 
 void mutate_view(const struct sim *sim, struct view *view)

@@ -9,7 +9,8 @@
     X(NONE, "-", "nothing")                                                                        \
     X(LEASE_FROM_REPLY, "L1", "lease counted from the reply")                                      \
     X(NO_READ, "L1", "renewal without the linearizable read")                                      \
-    X(TERMS, "L1", "renewal without comparing raft terms")                                         \
+    X(TERMS, "L1", "renewal without comparing raft terms (bare lease)")                            \
+    X(NO_TRACE, "L1", "the trace of a renewal is not waited for")                                  \
     X(NO_DEMOTE, "L2", "no demotion before the lease ends, and no guard")                          \
     X(GUARD_SLEEPS, "L3", "the guard does not kill at the deadline")                               \
     X(GUARD_LATE, "L3", "the guard's deadline is the lease end and two seconds")                   \
@@ -36,8 +37,11 @@
     X(NEVER_SHRINK, "S5", "the set does not shrink when the standby is gone")                      \
     X(ANY_STORE, "S6", "a store that was set back is taken for the same")                          \
     X(NO_CONFIRMED, "S7", "what is confirmed is not looked at")                                    \
+    X(STOP_LEFT_ALONE, "G2", "the guard leaves a stop to the sidecar alone")                       \
+    X(NO_LOCK, "G3", "no lock beside PGDATA")                                                      \
     X(GONE_EARLY, "G1", "the tree counts as gone when the postmaster exits")                       \
-    X(REVOKED_REUSED, "L7", "a lease whose revocation was sent is used again")                     \
+    X(REVOKED_REUSED, "L7", "a lease whose revocation was sent is used again (bare lease)")        \
+    X(ADOPT_IN_PLACE, "L7", "adopting does not rewrite the key")                                   \
     X(EMPTY_VOTES, "E3", "an etcd member that lost its data votes at once")
 
 #define MUTATION_ENUM(name, rule, text) MUT_##name,
@@ -49,9 +53,14 @@ struct plan;
 struct view;
 struct step;
 
+const char *mutation_name(enum mutation mutation);
+/* MUT_MAX: there is none of that name. */
+enum mutation mutation_from_name(const char *name);
 const char *mutation_rule(enum mutation mutation);
 const char *mutation_text(enum mutation mutation);
 
+/* Both the trace of renewals and what it guards against are left out: it would cover for the rule. */
+bool mutation_bare_lease(const struct sim *sim);
 /* The view on its way to decide(). */
 void mutate_view(const struct sim *sim, struct view *view);
 /* A plan before it begins. */

@@ -218,6 +218,7 @@ void node_die(struct sim *sim, int i)
         return;
     runner_drop(sim, i);
     sim->node[i].alive = false;
+    guard_left(sim, i);
     sim_kill_proc(sim, i, PROC_SIDECAR);
     say_line(sim, i, "sidecar: dies");
 }

@@ -71,6 +71,8 @@ struct node {
     lsn_t wal_whole;
     int64_t failover_seen_us;
     bool failover_after_loss;
+    int64_t renewed; /* the last trace of a renewal, seen at: */
+    int64_t renewed_seen_us;
     bool holder_gone; /* of cache.holder.lease */
     bool holder_asking;
     int64_t holder_asked_us;
@@ -85,6 +87,7 @@ struct node {
     int64_t renewed_us, round_us;
     int endpoint;
     uint64_t known_term[ETCD_MEMBERS];
+    bool skips_confirmed;
 
     bool guard_connected;
     struct guard_view guard_seen;

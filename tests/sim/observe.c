@@ -42,6 +42,10 @@ static void note_vanished(struct sim *sim, int i, const struct kv *before, const
     }
     if (after->holder.lease != before->holder.lease)
         node->holder_gone = false;
+    if (after->renewed != 0 && after->renewed != node->renewed) {
+        node->renewed = after->renewed;
+        node->renewed_seen_us = sim->now_us;
+    }
     if (after->sync.exists && after->sync.mod > node->highest_sync_mod)
         node->highest_sync_mod = after->sync.mod;
 }
@@ -209,6 +213,13 @@ static void fill_keys(struct sim *sim, int i)
             fill_peer(sim, i, p, &store->peers[store->n_peers++]);
 }
 
+/* A lease can end before its time: what was renewed under it may last until ttl after its last trace. */
+static bool holding_may_last(const struct sim *sim, const struct node *node)
+{
+    return sim->mutation != MUT_NO_TRACE && !mutation_bare_lease(sim) && node->renewed != 0 &&
+           sim->now_us - node->renewed_seen_us < MS(sim->ttl_ms);
+}
+
 static void fill_store(struct sim *sim, int i)
 {
     struct node *node = &sim->node[i];
@@ -222,7 +233,7 @@ static void fill_store(struct sim *sim, int i)
     store->same_cluster = sim->mutation == MUT_ANY_STORE || (sync_seen >= node->highest_sync_mod &&
                                                              node->store_known == node->cache_of);
     store->age_ms = (sim->now_us - node->word_us) / 1000;
-    store->holder.lease_gone = node->holder_gone;
+    store->holder.lease_gone = node->holder_gone && !holding_may_last(sim, node);
     store->failover.age_ms = (sim->now_us - node->failover_seen_us) / 1000;
     for (size_t k = 0; k < store->n_peers; k++) {
         struct peer *peer = &store->peers[k];
@@ -281,6 +292,18 @@ static void note_progress(struct sim *sim, int i)
     node->progress_lsn = sum;
 }
 
+/* Another guard's server: its socket is not ours, its files are. */
+static void see_the_volume(struct pg *seen)
+{
+    if (seen->state == PG_DOWN)
+        return;
+    seen->state = PG_DOWN;
+    seen->clean_stop = false;
+    seen->connected = false;
+    seen->n_waiters = 0;
+    seen->torn = false;
+}
+
 static void fill_pg(struct sim *sim, int i)
 {
     struct node *node = &sim->node[i];
@@ -290,6 +313,8 @@ static void fill_pg(struct sim *sim, int i)
         !rng_chance(&sim->rng, 150)) {
         node->seen = sim->pg[i];
         node->seen_us = sim->now_us;
+        if (sim->guard[i].blind)
+            see_the_volume(&node->seen);
     }
     const struct pg *pg = &node->seen;
     bool up = pg->state == PG_UP;

@@ -18,6 +18,7 @@ bool check_acked(struct sim *sim, int node, lsn_t lsn); /* false: it is not coun
 void check_sync(struct sim *sim);                       /* /sync or somebody's WAL has changed */
 void check_thawed(struct sim *sim, int host);
 void check_tick(struct sim *sim);
+void check_stopped(struct sim *sim, int node); /* the grace of its stop is over */
 void check_forgive(struct sim *sim, int node); /* a person accepted what this node lacks */
 
 /* guard.c */
@@ -27,8 +28,13 @@ void guard_tree_gone(struct sim *sim, int node);
 void guard_connect(struct sim *sim, int node);
 void guard_tell(struct sim *sim, int node);
 void guard_heard(struct sim *sim, int node);
-void guard_stop(struct sim *sim, int node);
+void guard_left(struct sim *sim, int node); /* its sidecar has ended */
+void guard_stop(struct sim *sim, int node, int64_t grace_ms);
+/* Another guard begins on this PGDATA while the former one's tree runs; and the former one's end. */
+void guard_second(struct sim *sim, int node);
+void guard_former_killed(struct sim *sim, int node);
 
 /* faults.c */
 void faults_plan(struct sim *sim);
 const char *fault_name(int fault);
+void fault_etcd_ended(struct sim *sim, int host);

@@ -34,28 +34,34 @@ static void send_keepalive(struct sim *sim, int i, int at)
     send(sim, i, at, &request);
 }
 
-/* S7: the third message carries what /sync has confirmed. False: nothing to tell. */
-static bool send_confirmed(struct sim *sim, int i, int at)
+/* S7: what /sync has confirmed, where that is news. */
+static void add_confirmed(struct node *node, struct txn *txn)
 {
-    struct node *node = &sim->node[i];
     const struct view *view = &node->view;
-    if (!view_is_primary(view) || view->pg.state != PG_UP || !view_self_leads(view) ||
-        node->seen.state != PG_UP || node->seen.in_recovery)
-        return false;
+    if (node->skips_confirmed || !view_is_primary(view) || view->pg.state != PG_UP ||
+        !view_self_leads(view) || node->seen.state != PG_UP || node->seen.in_recovery)
+        return;
     lsn_t lsn = sync_confirmed(view);
     const struct kv *kv = &node->cache;
     bool told = kv->confirmed.exists && kv->confirmed.branch == node->seen.branch &&
                 lsn <= kv->confirmed.lsn;
     if (lsn == LSN_NONE || told)
-        return false;
-    struct request request = { .kind = REQ_TXN, .txn = txn_make(TXN_CONFIRM, i) };
+        return;
+    txn->cmp_sync_mod = view->store.sync.mod_revision;
+    txn->cmp_confirmed_mod = kv->confirmed.exists ? kv->confirmed.mod : 0;
+    txn->branch = node->seen.branch;
+    txn->lsn = lsn;
+}
+
+/* The third message of who owns the key: the transaction on it that leaves the trace. */
+static void send_trace(struct sim *sim, int i, int at)
+{
+    struct node *node = &sim->node[i];
+    struct request request = { .kind = REQ_TXN, .txn = txn_make(TXN_RENEW, i) };
     request.txn.cmp_leader_create = node->lease.create_revision;
-    request.txn.cmp_sync_mod = view->store.sync.mod_revision;
-    request.txn.cmp_confirmed_mod = kv->confirmed.exists ? kv->confirmed.mod : 0;
-    request.txn.branch = node->seen.branch;
-    request.txn.lsn = lsn;
+    request.txn.cmp_leader_lease = node->lease.id;
+    add_confirmed(node, &request.txn);
     send(sim, i, at, &request);
-    return true;
 }
 
 void renew_offer(struct sim *sim, int i)
@@ -81,7 +87,6 @@ static void judge(struct sim *sim, int i, struct sequence *sequence)
 {
     struct node *node = &sim->node[i];
     struct lease_renewal *renewal = &sequence->renewal;
-    renewal->complete = true;
     if (sim->mutation == MUT_LEASE_FROM_REPLY)
         renewal->sent = node_clock(sim, i);
     if (sim->mutation == MUT_TERMS)
@@ -112,8 +117,21 @@ static void read_key(struct sim *sim, struct lease_renewal *renewal, const struc
     renewal->key_mod_revision = kv == NULL ? 0 : kv->leader.mod;
 }
 
+/* Where only the compares of S7 were lost the renewal does not count; the next goes without them. */
+static bool left_its_trace(struct node *node, const struct lease_renewal *renewal,
+                           const struct reply *reply)
+{
+    if (!node->lease.owns_key)
+        return true;
+    bool ours = renewal->key_exists && renewal->key_lease == node->lease.id &&
+                renewal->key_create_revision == node->lease.create_revision;
+    node->skips_confirmed = ours && !reply->txn_ok;
+    return !node->skips_confirmed;
+}
+
 static void pretend_read(const struct node *node, struct lease_renewal *renewal)
 {
+    renewal->complete = true;
     renewal->term_read = renewal->term_keepalive = renewal->term_before;
     renewal->key_exists = true;
     renewal->key_lease = node->lease.id;
@@ -144,7 +162,9 @@ static void step(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
         if (sim->mutation == MUT_NO_READ) {
             pretend_read(node, renewal);
             judge(sim, i, sequence);
-        } else if (!node->lease.owns_key || !send_confirmed(sim, i, at)) {
+        } else if (node->lease.owns_key) {
+            send_trace(sim, i, at);
+        } else {
             send_read(sim, i, at);
         }
         break;
@@ -155,6 +175,7 @@ static void step(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
             break;
         }
         read_key(sim, renewal, reply);
+        renewal->complete = left_its_trace(node, renewal, reply);
         node->known_term[sequence->member] = reply->term;
         judge(sim, i, sequence);
         break;

@@ -103,7 +103,6 @@ static void on_restart(struct sim *sim, const struct event *event)
 void sidecar_crash(struct sim *sim, int i, int64_t back_us)
 {
     node_die(sim, i);
-    sim->node[i].guard_connected = false;
     struct event event = { .fn = on_restart, .host = HOST_NONE, .arg = { i } };
     sim_at(sim, back_us, &event);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "sidecar/guard/deadline.h"
+#include "sidecar/guard/stop.h"
 #include "tests/sim/mutate.h"
 #include "tests/sim/node.h"
 #include "tests/sim/pg.h"
@@ -31,10 +32,16 @@ struct host {
 struct guard {
     bool alive;
     struct deadline deadline;
-    bool stop_requested;
+    struct stop stop, etcd_stop; /* G2; the latter is the guard of the node's etcd */
+    int64_t stop_began_us;
+    bool exited, etcd_exited;
     bool killing;
-    bool handed_over;
     uint32_t conn; /* of the sidecar that is served */
+    bool connected;
+    struct mono since; /* when the last sidecar left */
+    /* G3: another guard's tree runs on this PGDATA, under that guard's deadline. */
+    bool blind;
+    struct deadline former;
 };
 
 struct counters {

@@ -10,11 +10,19 @@ typedef enum outcome step_fn(struct sim *sim, int node, const struct step *step)
 
 /* ---- frames to the guard ------------------------------------------------------------------ */
 
+/* G3: nothing is done to files that another guard's Postgres runs on: the lock is not ours. */
+static bool may_change(const struct sim *sim, int i)
+{
+    if (sim->guard[i].blind)
+        return sim->mutation == MUT_NO_LOCK;
+    return !pg_tree_alive(&sim->pg[i]);
+}
+
 /* What the sidecar does before it sends the frame. */
 static enum outcome write_standby(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
-    if (pg_tree_alive(pg) || pg->torn || pg->dir != DATA_DIR_VALID)
+    if (!may_change(sim, i) || pg->torn || pg->dir != DATA_DIR_VALID)
         return REFUSED;
     pg->ssn_disk = (struct ssn){ .kind = SSN_EMPTY };
     pg->upstream = node_index(step->name);
@@ -24,7 +32,8 @@ static enum outcome write_standby(struct sim *sim, int i, const struct step *ste
 static enum outcome write_primary(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
-    if (pg_tree_alive(pg) || pg->torn || pg->dir != DATA_DIR_VALID || !sim->node[i].lease.owns_key)
+    if (!may_change(sim, i) || pg->torn || pg->dir != DATA_DIR_VALID ||
+        !sim->node[i].lease.owns_key)
         return REFUSED;
     pg->ssn_disk = (struct ssn){ .kind = step->ssn, .names = set_of(&step->names) };
     if (sim->mutation == MUT_SSN_NOT_COVERING)
@@ -34,6 +43,9 @@ static enum outcome write_primary(struct sim *sim, int i, const struct step *ste
 
 static enum outcome guard_start(struct sim *sim, int i, bool primary, struct guard_cookie cookie)
 {
+    /* G3: the lock is the former guard's, and its child's. */
+    if (sim->guard[i].blind && sim->mutation == MUT_NO_LOCK)
+        check_broken(sim, "G3", "two Postgres run on the data of %s", node_name(i));
     if (sim->pg[i].dir != DATA_DIR_VALID || pg_tree_alive(&sim->pg[i]))
         return REFUSED;
     enum deadline_verdict verdict =
@@ -56,12 +68,13 @@ static enum outcome guard_does(struct sim *sim, int i, enum step_kind kind,
         return deadline_lift(&sim->guard[i].deadline, node_clock(sim, i), cookie) == DEADLINE_OK
                    ? DONE
                    : REFUSED;
-    if (kind == STEP_STOP_FAST)
+    bool child = !sim->guard[i].blind;
+    if (kind == STEP_STOP_FAST && child)
         pg_stop_fast(sim, i);
-    else if (kind == STEP_KILL_TREE)
+    else if (kind == STEP_KILL_TREE && child)
         pg_kill_tree(sim, i);
-    else
-        sim->guard[i].handed_over = true;
+    else if (kind == STEP_HANDED_OVER)
+        sim->guard[i].stop.handed_over = sim->guard[i].etcd_stop.handed_over = true;
     return DONE;
 }
 
@@ -110,6 +123,8 @@ static void send_frame(struct sim *sim, int i, enum step_kind kind, uint32_t op)
 static enum outcome initdb(struct sim *sim, int i, const struct step *step)
 {
     (void)step;
+    if (sim->pg[i].fresh)
+        return DONE; /* made before: the same again would only give another system id */
     sim->pg[i].fresh = true;
     sim->pg[i].dir = DATA_DIR_FRESH;
     sim->pg[i].system_id = rng_next(&sim->rng) | 1;
@@ -159,7 +174,7 @@ static enum outcome base_backup(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
     const struct pg *from = source(sim, i, step->name);
-    if (from == NULL || pg_tree_alive(pg))
+    if (from == NULL || !may_change(sim, i))
         return REFUSED;
     check_replaced(sim, i);
     whole(pg, from->branch, from->flush);
@@ -174,7 +189,7 @@ static enum outcome remove_data(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
     (void)step;
-    if (pg_tree_alive(pg))
+    if (!may_change(sim, i))
         return REFUSED;
     check_replaced(sim, i);
     pg->dir = DATA_DIR_EMPTY;
@@ -189,7 +204,7 @@ static enum outcome rewind_to(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
     const struct pg *from = source(sim, i, step->name);
-    if (from == NULL || pg_tree_alive(pg) || rng_chance(&sim->rng, 20))
+    if (from == NULL || !may_change(sim, i) || rng_chance(&sim->rng, 20))
         return REFUSED;
     bool needed = !wal_contains(sim, from->branch, from->flush, pg->branch, pg->flush);
     pg->torn = false;

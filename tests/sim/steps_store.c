@@ -113,7 +113,7 @@ static void succeeded(struct sim *sim, int i, int64_t rev)
             .ttl_ms = sim->ttl_ms,
             .owns_key = true,
             .create_revision = txn->cmp_leader_create,
-            .mod_revision = rev,
+            .mod_revision = sim->mutation == MUT_ADOPT_IN_PLACE ? txn->cmp_leader_mod : rev,
             .held_once = guard->has_deadline,
             .lifted = lease->lifted,
             .tried = lease->tried,
@@ -182,7 +182,7 @@ static int64_t written_at(const struct kv *kv, const struct txn *txn)
         return kv->holder.lifted && kv->holder.lease == txn->lease ? kv->holder.mod : 0;
     case TXN_CLEAR_LIFTED:
         return kv->holder.lifted ? 0 : kv->rev;
-    case TXN_CONFIRM:
+    case TXN_RENEW:
     case TXN_DATA_ID:
     case TXN_MEMBER:
     case TXN_DELETE_LEADER:
@@ -359,7 +359,7 @@ static bool make(struct sim *sim, int i, const struct step *step, struct txn *tx
         txn->cmp_sync_mod = node->view.store.sync.mod_revision;
         return sim->mutation == MUT_CLONE_IN_SYNC ||
                !sync_names(&node->view.store.sync, node->view.self);
-    case TXN_CONFIRM:
+    case TXN_RENEW:
     case TXN_MEMBER:
     case TXN_DELETE_LEADER:
     case TXN_PAUSE:
@@ -410,6 +410,7 @@ static bool begin_revoke(struct sim *sim, int i)
                                .timeout_us = SECONDS(2),
                                .done = on_revoked,
                                .ctx = node->runner.op };
+    request.late_us = rng_chance(&sim->rng, 150) ? rng_tail(&sim->rng, 0, SECONDS(12)) : 0;
     store_send(sim, &request);
     if (sim->mutation == MUT_REVOKED_REUSED) {
         node->lease.owns_key = false;

@@ -35,6 +35,7 @@ struct txn txn_make(enum txn_kind kind, int node)
         .cmp_initialize_create = CMP_NONE,
         .cmp_failover_mod = CMP_NONE,
         .cmp_confirmed_mod = CMP_NONE,
+        .cmp_leader_lease = CMP_NONE,
         .cmp_leader_owner = NODE_NONE,
         .candidate = NODE_NONE,
         .former = NODE_NONE,
@@ -49,10 +50,15 @@ bool member_up(const struct sim *sim, int m)
     return sim->store.member[m].up && sim_lives(sim, store_host(m), PROC_ETCD);
 }
 
-/* Both ways. */
+bool member_stuck(const struct sim *sim, int m)
+{
+    return sim->now_us < sim->store.member[m].stuck_us;
+}
+
 bool members_talk(const struct sim *sim, int a, int b)
 {
-    return member_up(sim, a) && member_up(sim, b) && link_up(sim, store_host(a), store_host(b)) &&
+    return member_up(sim, a) && member_up(sim, b) && !member_stuck(sim, a) &&
+           !member_stuck(sim, b) && link_up(sim, store_host(a), store_host(b)) &&
            link_up(sim, store_host(b), store_host(a));
 }
 
@@ -221,23 +227,20 @@ void store_commit_pending(struct sim *sim)
     for (int i = 0; i < n; i++) {
         struct pending p = store->pending[i];
         struct call *call = &store->call[p.slot];
-        const struct raft_member *l = &store->member[p.leader];
         if (call->generation != p.generation)
             continue;
-        if (store_has_quorum(sim, p.leader)) {
+        bool replaced = p.term < store->term;
+        if (!replaced && store_has_quorum(sim, p.leader)) {
             commit(sim, p.slot, p.leader);
             continue;
         }
-        /* Another leader's log replaces ours; a read is asked again of that leader. */
-        if (l->term < store->term) {
-            int now = store->member[call->request.member].leader;
-            if (call->request.kind == REQ_READ && now != NODE_NONE && store_has_quorum(sim, now))
-                commit(sim, p.slot, now);
-            else if (call->request.kind == REQ_READ)
-                store->pending[kept++] = p;
-            continue;
-        }
-        store->pending[kept++] = p;
+        /* Another leader's log replaces ours; what is not in it yet is asked of that leader. */
+        bool asked_again = call->request.kind == REQ_READ || p.queued;
+        int now = store->member[call->request.member].leader;
+        if (replaced && asked_again && now != NODE_NONE && store_has_quorum(sim, now))
+            commit(sim, p.slot, now);
+        else if (!replaced || asked_again)
+            store->pending[kept++] = p;
     }
     store->n_pending = kept;
 }
@@ -264,9 +267,21 @@ static void on_exec(struct sim *sim, const struct event *event)
         return;
     }
     if (store->n_pending < PENDING_MAX)
-        store->pending[store->n_pending++] = (struct pending){
-            .leader = leader, .term = l->term, .slot = slot, .generation = call->generation
-        };
+        store->pending[store->n_pending++] = (struct pending){ .leader = leader,
+                                                               .queued = member_stuck(sim, leader),
+                                                               .term = l->term,
+                                                               .slot = slot,
+                                                               .generation = call->generation };
+}
+
+static void on_request(struct sim *sim, const struct event *event);
+
+/* Kept on its way by somebody in between. */
+static void on_late(struct sim *sim, const struct event *event)
+{
+    struct event now = *event;
+    now.fn = on_request;
+    sim_at(sim, event->arg[2], &now);
 }
 
 static void on_request(struct sim *sim, const struct event *event)
@@ -300,7 +315,10 @@ void store_send(struct sim *sim, const struct request *request)
     call->reply = (struct reply){ .member = request->member };
     int host = store_host(request->member);
     struct event event = {
-        .fn = on_request, .host = host, .proc = PROC_ETCD, .arg = { slot, call->generation }
+        .fn = request->late_us > 0 ? on_late : on_request,
+        .host = host,
+        .proc = PROC_ETCD,
+        .arg = { slot, call->generation, request->late_us },
     };
     if (request->node == NODE_NONE) {
         sim_at(sim, 500, &event);

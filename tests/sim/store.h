@@ -70,6 +70,7 @@ struct kv {
         lsn_t lsn;
         int64_t mod;
     } confirmed;
+    int64_t renewed; /* mod_revision of the trace that each renewal leaves; 0: none */
     lsn_t optime;
     struct kv_member member[DATA_MAX];
     int64_t data_id[DATA_MAX];

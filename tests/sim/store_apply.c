@@ -29,6 +29,8 @@ static bool compares(const struct kv *kv, const struct txn *txn)
         !equal(txn->cmp_confirmed_mod, kv->confirmed.exists, kv->confirmed.mod) ||
         !equal(txn->cmp_failover_mod, kv->failover.exists, kv->failover.mod))
         return false;
+    if (!equal(txn->cmp_leader_lease, kv->leader.exists, kv->leader.lease))
+        return false;
     if (txn->cmp_leader_owner != NODE_NONE &&
         (!kv->leader.exists || kv->leader.owner != txn->cmp_leader_owner))
         return false;
@@ -97,15 +99,21 @@ static void put_sync(struct kv *kv, const struct txn *txn)
     kv->sync.mod = kv->rev;
 }
 
+static void put_renewed(struct kv *kv, const struct txn *txn)
+{
+    kv->renewed = kv->rev;
+    if (txn->lsn == LSN_NONE)
+        return;
+    kv->confirmed.exists = true;
+    kv->confirmed.branch = txn->branch;
+    kv->confirmed.lsn = txn->lsn;
+    kv->confirmed.mod = kv->rev;
+    kv->optime = txn->lsn;
+}
+
 static void put_other(struct kv *kv, const struct txn *txn)
 {
-    if (txn->kind == TXN_CONFIRM) {
-        kv->confirmed.exists = true;
-        kv->confirmed.branch = txn->branch;
-        kv->confirmed.lsn = txn->lsn;
-        kv->confirmed.mod = kv->rev;
-        kv->optime = txn->lsn;
-    } else if (txn->kind == TXN_DATA_ID) {
+    if (txn->kind == TXN_DATA_ID) {
         kv->data_id[txn->node] = kv->rev;
     } else if (txn->kind == TXN_MEMBER) {
         kv->member[txn->node] = txn->member;
@@ -157,7 +165,9 @@ static void put(struct kv *kv, const struct txn *txn)
     case TXN_DELETE_LEADER:
         kv->leader.exists = false;
         break;
-    case TXN_CONFIRM:
+    case TXN_RENEW:
+        put_renewed(kv, txn);
+        break;
     case TXN_CREATE_INITIALIZE:
     case TXN_WRITE_INITIALIZE:
     case TXN_CONFIG:
@@ -186,6 +196,8 @@ bool store_apply(struct sim *sim, const struct txn *txn)
 {
     if (!lease_lives(sim, txn) || !compares(store_now(sim), txn))
         return false;
+    if (txn->kind == TXN_ADOPT && sim->mutation == MUT_ADOPT_IN_PLACE)
+        return true;
     put(next(sim), txn);
     checks(sim, txn);
     return true;

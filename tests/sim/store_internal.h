@@ -3,7 +3,9 @@
 #include "tests/sim/sim.h"
 
 bool member_up(const struct sim *sim, int m);
+/* Both ways. */
 bool members_talk(const struct sim *sim, int a, int b);
+bool member_stuck(const struct sim *sim, int m);
 /* The leader of the highest term, with a quorum around it. */
 bool store_has_quorum(const struct sim *sim, int leader);
 void store_answer(struct sim *sim, uint32_t slot, int leader);

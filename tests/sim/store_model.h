@@ -19,6 +19,8 @@ struct raft_member {
     int64_t heard_us;    /* from a leader; as leader: from a quorum */
     int64_t patience_us; /* election timeout of this round */
     int64_t depose_us;   /* when a leader that has been replaced notices; 0: not replaced */
+    int64_t stuck_us;    /* its raft loop hangs (a disk) until then: no word of it comes or goes */
+    bool was_away;       /* stuck or frozen when looked at last */
     int64_t expiry_us[LEASES_MAX];
 };
 
@@ -39,6 +41,7 @@ struct call {
 
 struct pending {
     int leader;
+    bool queued; /* not in its log yet: it was stuck */
     uint64_t term;
     uint32_t slot, generation;
 };

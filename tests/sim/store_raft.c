@@ -38,6 +38,8 @@ void store_init(struct sim *sim)
         member->rev = 1;
         member->heard_us = 0;
         member->depose_us = 0;
+        member->stuck_us = 0;
+        member->was_away = false;
         member->patience_us = patience(sim);
     }
 }
@@ -80,6 +82,8 @@ static bool would_vote(const struct sim *sim, int voter, int candidate)
 static void lose_committed(struct sim *sim, const struct raft_member *leader)
 {
     struct store *store = &sim->store;
+    say_line(sim, -1, "etcd: revisions %lld to %lld are lost", (long long)leader->rev + 1,
+             (long long)store->rev);
     store->log = leader->log;
     store->rev = leader->rev;
     for (int i = 0; i < HISTORY_MAX; i++)
@@ -139,7 +143,7 @@ bool store_move_leader(struct sim *sim, int to)
 static void stand(struct sim *sim, int m)
 {
     struct raft_member *member = &sim->store.member[m];
-    if (!member_up(sim, m) || member->leading ||
+    if (!member_up(sim, m) || member_stuck(sim, m) || member->leading ||
         sim->now_us - member->heard_us < member->patience_us)
         return;
     int votes = 0;
@@ -153,14 +157,49 @@ static void stand(struct sim *sim, int m)
         member->heard_us = sim->now_us - sim->store.election_us;
 }
 
+static void on_late_revoke(struct sim *sim, const struct event *event)
+{
+    int leader = store_raft_leader(sim), from = (int)event->arg[1];
+    if (leader == NODE_NONE || (leader != from && !members_talk(sim, leader, from)))
+        return;
+    store_revoke(sim, event->arg[0]);
+    store_replicate(sim, leader);
+}
+
+/* Measured: a leader that was frozen, or whose raft loop hung, revokes the leases that have run out by
+ * its own count, although its successor has renewed them. */
+static void revoke_by_own_clock(struct sim *sim, int m)
+{
+    struct store *store = &sim->store;
+    const struct raft_member *member = &store->member[m];
+    if (!rng_chance(&sim->rng, 300) || mutation_bare_lease(sim))
+        return;
+    for (int i = 0; i < store->n_live; i++) {
+        int id = store->live[i];
+        if (store->lease[id].granted_rev > member->rev || member->expiry_us[id] == 0 ||
+            member->expiry_us[id] > sim->now_us)
+            continue;
+        say_line(sim, -1, "etcd: member %d revokes lease %d by its own clock", m, id);
+        struct event event = {
+            .fn = on_late_revoke, .host = store_host(m), .proc = PROC_ETCD, .arg = { id, m }
+        };
+        sim_at(sim, rng_range(&sim->rng, MS(1), MS(150)), &event);
+    }
+}
+
 /* Measured: one that was replaced may answer keepalives for seconds. */
 static void step_down(struct sim *sim, int m)
 {
     struct store *store = &sim->store;
     struct raft_member *member = &store->member[m];
-    if (!member->leading || !member_up(sim, m))
+    bool away = !member_up(sim, m) || member_stuck(sim, m);
+    bool back = member->was_away && !away;
+    member->was_away = away;
+    if (!member->leading || away)
         return;
     bool replaced = member->term < store->term;
+    if (back && replaced)
+        revoke_by_own_clock(sim, m);
     bool alone = !store_has_quorum(sim, m);
     if (!replaced && !alone) {
         member->heard_us = sim->now_us;
@@ -188,7 +227,7 @@ static void heartbeats(struct sim *sim)
         return;
     for (int m = 0; m < ETCD_MEMBERS; m++) {
         struct raft_member *member = &store->member[m];
-        if (m == leader || !member_up(sim, m) || member->leading ||
+        if (m == leader || !member_up(sim, m) || member_stuck(sim, m) || member->leading ||
             !link_up(sim, store_host(leader), store_host(m)))
             continue;
         member->heard_us = sim->now_us;

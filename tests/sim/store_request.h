@@ -14,7 +14,7 @@ enum txn_kind {
     TXN_RELEASE,
     TXN_SYNC,
     TXN_DELETE_SYNC,
-    TXN_CONFIRM,
+    TXN_RENEW,
     TXN_DROP_CONFIRMED,
     TXN_CREATE_INITIALIZE,
     TXN_WRITE_INITIALIZE,
@@ -34,7 +34,8 @@ struct txn {
     enum txn_kind kind;
     int64_t cmp_leader_create, cmp_leader_mod, cmp_sync_mod, cmp_holder_mod, cmp_config_mod;
     int64_t cmp_initialize_create, cmp_failover_mod, cmp_confirmed_mod;
-    int cmp_leader_owner; /* NODE_NONE: not compared; only mutations compare names */
+    int64_t cmp_leader_lease; /* CMP_NONE: not compared */
+    int cmp_leader_owner;     /* NODE_NONE: not compared; only mutations compare names */
     int64_t cmp_data_id[DATA_MAX];
     int node; /* who writes */
     int64_t lease;
@@ -43,7 +44,7 @@ struct txn {
     int former;    /* TXN_FAILOVER: the leader that is named */
     uint64_t system_id;
     int branch;
-    lsn_t lsn;
+    lsn_t lsn;   /* TXN_RENEW: what is confirmed (S7); LSN_NONE: nothing new */
     bool flag;   /* TXN_TAKE: a loss was accepted; TXN_PAUSE: on */
     bool lifted; /* TXN_TAKE, TXN_ADOPT: the holder record says so (L8) */
     struct kv_member member;
@@ -69,6 +70,7 @@ struct request {
     int64_t ttl_s;
     struct txn txn;
     int64_t timeout_us;
+    int64_t late_us; /* on its way for that much longer */
     reply_fn *done;
     int64_t ctx;
 };
