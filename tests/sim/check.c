@@ -211,7 +211,10 @@ void check_forgive(struct sim *sim, int node)
 void check_taken(struct sim *sim, int node)
 {
     const struct kv *kv = store_now(sim);
-    if (kv->config.exists && kv->config.pause && !kv->failover.exists)
+    /* L6, L8: one that is primary already takes anew what vanished. */
+    bool anew = pg_writable(&sim->pg[node]);
+    sim->counters.retakes += anew;
+    if (kv->config.exists && kv->config.pause && !kv->failover.exists && !anew)
         check_broken(sim, "L8", "%s takes the key while the cluster is paused", node_name(node));
     if (sim->last_leader != node && sim->last_leader != NODE_NONE)
         sim->counters.leader_changes++;

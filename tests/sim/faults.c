@@ -198,6 +198,8 @@ const struct fault_kind fault_kinds[] = {
       fault_raft_unstuck },
     { "etcd member killed", 4, 500, 20000, fault_etcd_killed, fault_etcd_back },
     { "etcd stopped everywhere", 2, 1000, 60000, fault_etcd_stopped, fault_etcd_goes_on },
+    { "etcd frozen everywhere", 3, 1000, 40000, fault_etcd_frozen, fault_etcd_thawed },
+    { "cluster paused, then etcd away", 4, 4000, 40000, fault_paused_alone, fault_resumed_alone },
     { "guard not scheduled", 3, 20, 80, fault_guard_starved, fault_guard_runs },
     { "guard killed", 2, 0, 0, fault_guard_killed, NULL },
     { "two guards on one PGDATA", 3, 1000, 20000, fault_two_guards, fault_former_guard_ended },

@@ -35,6 +35,8 @@ void fault_cut(struct sim *sim, int host, int by);
 fault_begin_fn fault_node_killed, fault_node_frozen, fault_sidecar_killed, fault_sidecar_stopped;
 fault_begin_fn fault_witness_killed, fault_etcd_killed, fault_etcd_stopped, fault_planned_stop;
 fault_begin_fn fault_raft_moved, fault_guard_starved, fault_guard_killed, fault_sidecar_away;
+fault_begin_fn fault_etcd_frozen, fault_paused_alone;
+fault_end_fn fault_etcd_thawed, fault_resumed_alone;
 fault_begin_fn fault_raft_stuck, fault_two_of_one_name, fault_two_guards;
 fault_end_fn fault_raft_unstuck, fault_former_guard_ended;
 fault_end_fn fault_guard_runs, fault_node_back, fault_node_thawed, fault_sidecar_back,
@@ -44,6 +46,7 @@ void host_down(struct sim *sim, int host);
 void host_up(struct sim *sim, int host);
 
 /* faults_data.c: Postgres, volumes, people */
+bool fault_lifted(const struct sim *sim);
 fault_begin_fn fault_postmaster_killed, fault_backend_crashed, fault_backend_hung, fault_slow_disk;
 fault_begin_fn fault_sync_lost, fault_tagged, fault_disk_set_back, fault_store_restored,
     fault_sync_off;

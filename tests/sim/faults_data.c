@@ -193,13 +193,22 @@ void fault_untagged(struct sim *sim, const struct fault *fault)
     node_wake(sim, fault->target);
 }
 
+/* L8: before somebody else takes over, a person sees to it that whoever runs without a deadline is down. */
+bool fault_lifted(const struct sim *sim)
+{
+    for (int i = 0; i < sim->n; i++)
+        if (sim->guard[i].deadline.lifted && pg_tree_alive(&sim->pg[i]))
+            return true;
+    return false;
+}
+
 /* A person waits until nobody leads, then asks for a member, whatever it lacks. arg: candidate, until. */
 static void on_nobody_leads(struct sim *sim, const struct event *event)
 {
     const struct kv *kv = store_now(sim);
     if (sim->now_us > event->arg[1])
         return;
-    if (kv->leader.exists || !kv->config.exists) {
+    if (kv->leader.exists || !kv->config.exists || fault_lifted(sim)) {
         sim_at(sim, MS(150), event);
         return;
     }

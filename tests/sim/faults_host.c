@@ -333,6 +333,60 @@ void fault_etcd_goes_on(struct sim *sim, const struct fault *fault)
         etcd_up(sim, store_host(m));
 }
 
+static void freeze_etcd(struct sim *sim, bool frozen)
+{
+    for (int m = 0; m < ETCD_MEMBERS; m++)
+        if (sim->host[store_host(m)].alive && !sim->host[store_host(m)].frozen[PROC_GUARD])
+            sim_freeze(sim, store_host(m), PROC_ETCD, frozen);
+}
+
+/* As it goes on, leases have run out by its own count. */
+bool fault_etcd_frozen(struct sim *sim, struct fault *fault)
+{
+    (void)fault;
+    freeze_etcd(sim, true);
+    return true;
+}
+
+void fault_etcd_thawed(struct sim *sim, const struct fault *fault)
+{
+    (void)fault;
+    freeze_etcd(sim, false);
+}
+
+/* arg: 1 stopped, 2 frozen. */
+static void on_away(struct sim *sim, const struct event *event)
+{
+    struct fault none = { .kind = 0 };
+    if (sim->healed_us != 0 || !store_now(sim)->config.pause)
+        return;
+    if (event->arg[0] == 1)
+        (void)fault_etcd_stopped(sim, &none);
+    else
+        freeze_etcd(sim, true);
+}
+
+/* In pause a stay of etcd is survived without a deadline (L8). a: how it is away. */
+bool fault_paused_alone(struct sim *sim, struct fault *fault)
+{
+    if (!fault_pause(sim, fault))
+        return false;
+    fault->a = rng_range(&sim->rng, 0, 2);
+    struct event event = { .fn = on_away, .host = HOST_NONE, .arg = { fault->a } };
+    if (fault->a != 0)
+        sim_at(sim, rng_tail(&sim->rng, 0, SECONDS(4)), &event);
+    return true;
+}
+
+void fault_resumed_alone(struct sim *sim, const struct fault *fault)
+{
+    if (fault->a == 1)
+        fault_etcd_goes_on(sim, fault);
+    if (fault->a == 2)
+        freeze_etcd(sim, false);
+    fault_resume(sim, fault);
+}
+
 /* A person restores a snapshot: everybody is stopped for longer than any lease, then the keys are those
  * of a while ago, the leases begin anew. */
 static void on_restored(struct sim *sim, const struct event *event)
@@ -398,7 +452,7 @@ static void on_chosen(struct sim *sim, const struct event *event)
         return;
     sim_at(sim, MS(sim->ttl_ms) + SECONDS(2), event);
     int member = store_raft_leader(sim);
-    if (kv->leader.exists || best == NODE_NONE || member == NODE_NONE)
+    if (kv->leader.exists || best == NODE_NONE || member == NODE_NONE || fault_lifted(sim))
         return;
     struct request request = { .kind = REQ_TXN,
                                .node = NODE_NONE,

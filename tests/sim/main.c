@@ -102,10 +102,11 @@ static void print_sums(const struct counters *counters, uint64_t seeds, double t
     double n = seeds > 0 ? (double)seeds : 1;
     (void)printf(
         "%llu seeds of 300 s in %.1f s (%.2f ms each): per seed %.1f faults, %.2f leader "
-        "changes, %.1f promotions, %.2f accepted losses, %.0f commits acknowledged, %.0f cycles, %.0f events\n",
+        "changes, %.1f promotions, %.2f accepted losses, %.2f failsafe rounds, %.2f lifts, %.2f retakes, %.0f commits acknowledged, %.0f cycles, %.0f events\n",
         (unsigned long long)seeds, took, took * 1000 / n, (double)faults(counters) / n,
         (double)counters->leader_changes / n, (double)counters->promotions / n,
-        (double)counters->forgiven / n, (double)counters->acked / n, (double)counters->cycles / n,
+        (double)counters->forgiven / n, (double)counters->rounds / n, (double)counters->lifts / n,
+        (double)counters->retakes / n, (double)counters->acked / n, (double)counters->cycles / n,
         (double)counters->events / n);
 }
 

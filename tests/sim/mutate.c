@@ -62,6 +62,25 @@ void mutate_view(const struct sim *sim, struct view *view)
     case MUT_NO_CONFIRMED:
         view->store.confirmed_exists = false;
         break;
+    case MUT_PROMISE_BROKEN:
+        view->memory.promised_until = (struct mono){ 0 };
+        break;
+    case MUT_YOUNG_RACES:
+        view->memory.started_at = mono_add(view->now, -3600000);
+        break;
+    case MUT_UNNAMED_RACES:
+        if (!view->lease.owns_key && !view_is_primary(view))
+            names_add(&view->store.failsafe, view->self);
+        break;
+    case MUT_LIFT_AT_ONCE:
+        view->store.self_paused = true;
+        for (size_t i = 0; i < view->store.n_peers; i++)
+            view->store.peers[i].member.pause = true;
+        break;
+    case MUT_LIFT_NO_BAR:
+        if (!view->lease.owns_key && !view->guard.lifted)
+            view->store.holder.lifted = false;
+        break;
     case MUT_TAKE_NO_HOLDER:
         view->store.holder.lease_gone = true;
         break;
@@ -132,6 +151,8 @@ void mutate_plan(const struct sim *sim, struct plan *plan)
         move(plan, find(plan, STEP_WRITE_SYNC), (int)plan->n - 1);
     if (plan->action == ACT_SYNC_SHRINK && sim->mutation == MUT_NEVER_SHRINK)
         plan->n = 0;
+    if (plan->action == ACT_LIFT && sim->mutation == MUT_LIFT_UNMARKED)
+        drop(plan, find(plan, STEP_MARK_LIFTED));
     if ((plan->action == ACT_TAKE || plan->action == ACT_PROMOTE) && sim->mutation == MUT_NO_S4)
         drop(plan, find(plan, STEP_WRITE_SYNC));
 }

@@ -22,6 +22,15 @@
     X(TAKE_NO_HOLDER, "L7", "the key is taken without regard to the holder record")                \
     X(TAKE_OVER, "L7", "the key is taken without comparing anything")                              \
     X(TAKE_NO_CONFIG, "L8", "the key is taken without comparing the config key")                   \
+    X(ROUND_OF_SOME, "L6", "a round of /failsafe counts when somebody accepts")                    \
+    X(ROUND_FROM_REPLY, "L6", "a round of /failsafe is counted from its replies")                  \
+    X(PROMISE_BROKEN, "L6", "a promise not to race is not kept")                                   \
+    X(YOUNG_RACES, "L6", "a restarted sidecar races at once")                                      \
+    X(UNNAMED_RACES, "L6", "a member that /failsafe does not name races")                          \
+    X(LEADER_PROMISES, "L6", "who leads, or is about to, promises too")                            \
+    X(LIFT_AT_ONCE, "L8", "the deadline is lifted before every member shows the pause")            \
+    X(LIFT_UNMARKED, "L8", "the deadline is lifted without a mark in the holder record")           \
+    X(LIFT_NO_BAR, "L8", "a marked holder record does not bar the race")                           \
     X(RACE_IN_PAUSE, "L8", "pause does not stop the race")                                         \
     X(GROW_AT_ONCE, "S1", "grow /sync before the standby is sync")                                 \
     X(RACE_OUTSIDE_SYNC, "S1", "a member outside /sync races")                                     \

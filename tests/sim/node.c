@@ -155,6 +155,7 @@ static void on_cycle(struct sim *sim, const struct event *event)
     if (!node->alive)
         return;
     publish(sim, i);
+    failsafe_cycle(sim, i);
     plan_next_cycle(sim, i);
     node->cycle_us = sim->now_us;
 }
@@ -180,6 +181,7 @@ static void init_view(struct sim *sim, int i)
         .clone_on_rewind_failure = true,
         .primary_start_timeout_ms = 300000,
         .may_bootstrap = true,
+        .failsafe = sim->failsafe,
     };
     for (int p = 0; p < DATA_MAX; p++)
         view->store.peers[p].member.tags = tags_default();
@@ -209,6 +211,7 @@ void node_boot(struct sim *sim, int i)
     guard_connect(sim, i);
     observe_resync(sim, i);
     renew_start_timers(sim, i);
+    failsafe_start(sim, i);
     cycle_at(sim, i, MS(5));
 }
 

@@ -9,6 +9,7 @@
 #include "sidecar/core/plan.h"
 #include "sidecar/core/sync.h"
 #include "sidecar/core/view.h"
+#include "sidecar/guard/cookie.h"
 #include "tests/sim/pg.h"
 #include "tests/sim/store.h"
 #include "tests/sim/store_request.h"
@@ -50,6 +51,16 @@ struct poll {
     int64_t sent_us;
 };
 
+/* Rounds of /failsafe (L6). */
+struct round {
+    bool writing, in_doubt; /* /failsafe itself */
+    int64_t compared;
+    bool usable, under_way;
+    uint32_t id;
+    node_set others, open;
+    struct mono sent, accepted, retry_at;
+};
+
 struct node {
     bool alive;
     bool loaded;
@@ -88,6 +99,8 @@ struct node {
     int endpoint;
     uint64_t known_term[ETCD_MEMBERS];
     bool skips_confirmed;
+    struct guard_cookie cookie; /* under which the guard knows the key, also once it is gone */
+    struct round round;
 
     bool guard_connected;
     struct guard_view guard_seen;

@@ -4,6 +4,8 @@
 #include "sidecar/core/plan.h"
 #include "tests/sim/pg.h"
 
+struct node;
+
 /* observe.c */
 void observe_fill(struct sim *sim, int node);
 void observe_store(struct sim *sim, int node, int64_t rev);
@@ -17,6 +19,11 @@ void renew_begin(struct sim *sim, int node);
 void renew_start_timers(struct sim *sim, int node);
 void renew_grant(struct sim *sim, int node);
 void renew_offer(struct sim *sim, int node);
+
+/* failsafe.c */
+void failsafe_start(struct sim *sim, int node);
+void failsafe_cycle(struct sim *sim, int node);
+bool failsafe_committed(const struct node *node);
 
 /* publish.c */
 void publish(struct sim *sim, int node);

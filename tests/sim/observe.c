@@ -149,6 +149,7 @@ static void fill_peer(struct sim *sim, int i, int p, struct peer *peer)
     const struct kv_member *member = &node->cache.member[p];
     put_name(peer->member.name, p);
     peer->has_key = member->exists;
+    memcpy(peer->member.api_url, "x", sizeof("x"));
     peer->member.state = member->state;
     peer->member.role = member->role;
     peer->member.pause = member->pause;
@@ -186,7 +187,9 @@ static void fill_keys(struct sim *sim, int i)
                                            .mod_revision = kv->holder.mod };
     put_name(store->holder.name, kv->holder.exists ? kv->holder.owner : NODE_NONE);
     store->self_paused = kv->member[i].exists && kv->member[i].pause;
-    store->renewed_ttl_ms = sim->ttl_ms;
+    store->renewed_ttl_ms = kv->renewed != 0 ? sim->ttl_ms : 0;
+    put_set(&store->failsafe, kv->failsafe.names);
+    store->failsafe_mod_revision = kv->failsafe.mod;
     store->sync.exists = kv->sync.exists;
     put_name(store->sync.leader, kv->sync.exists ? kv->sync.leader : NODE_NONE);
     put_set(&store->sync.standbys, kv->sync.exists ? kv->sync.standbys : 0);
@@ -247,6 +250,7 @@ static void fill_store(struct sim *sim, int i)
         put_timeline(sim, &peer->timeline, peer->answered ? poll->branch : -1);
         peer->walsender_gone = node->walsender_gone[node_index(peer->member.name)];
     }
+    store->failsafe_committed = failsafe_committed(node);
     ask_holder(sim, i);
 }
 

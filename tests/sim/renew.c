@@ -68,10 +68,12 @@ void renew_offer(struct sim *sim, int i)
 {
     const struct lease *lease = &sim->node[i].lease;
     bool keeps_lift = sim->node[i].guard_seen.lifted && sim->node[i].cache.config.pause;
-    if (!lease->owns_key || !lease->held_once || keeps_lift)
+    if (lease->owns_key)
+        sim->node[i].cookie = (struct guard_cookie){ lease->id, lease->create_revision };
+    if (!(lease->owns_key || lease->keyless) || !lease->held_once || keeps_lift)
         return;
     guard_offer(sim, i, mono_add(lease->held_until, -lease_margin_ms(lease->ttl_ms, false)),
-                (struct guard_cookie){ lease->id, lease->create_revision });
+                sim->node[i].cookie);
 }
 
 static void lease_lost(struct sim *sim, int i)

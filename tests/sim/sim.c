@@ -201,12 +201,13 @@ void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation)
     sim->sync_on = rng_chance(&sim->rng, 930);
     sim->strict = sim->sync_on && rng_chance(&sim->rng, 150);
     sim->rewind = rng_chance(&sim->rng, 850);
+    sim->failsafe = rng_chance(&sim->rng, 400);
     draw_hosts(sim);
     store_init(sim);
     pg_init(sim);
-    say_line(sim, -1, "seed %llu: %d data nodes, ttl %lld ms, sync %s%s", (unsigned long long)seed,
-             sim->n, (long long)sim->ttl_ms, sim->sync_on ? "on" : "off",
-             sim->strict ? ", strict" : "");
+    say_line(sim, -1, "seed %llu: %d data nodes, ttl %lld ms, sync %s%s%s",
+             (unsigned long long)seed, sim->n, (long long)sim->ttl_ms, sim->sync_on ? "on" : "off",
+             sim->strict ? ", strict" : "", sim->failsafe ? ", failsafe" : "");
     for (int i = 0; i < sim->n; i++) {
         sim->node[i].alive = false;
         sim->node[i].highest_sync_mod = 0;

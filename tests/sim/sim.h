@@ -48,6 +48,7 @@ struct counters {
     uint64_t fault[FAULTS_MAX];
     uint64_t rule[RULES_MAX];
     uint64_t step[STEP_MAX];
+    uint64_t rounds, lifts, retakes; /* L6, L8 */
     uint64_t forgiven, leader_changes, promotions, acked, events, cycles;
 };
 
@@ -62,7 +63,7 @@ struct sim {
 
     int n; /* data nodes */
     int64_t ttl_ms;
-    bool sync_on, strict, rewind;
+    bool sync_on, strict, rewind, failsafe;
     bool restored;
     bool tainted; /* a fault that breaks S1 by itself: losses are not counted */
     struct host host[HOSTS];

@@ -64,6 +64,7 @@ static enum outcome guard_does(struct sim *sim, int i, enum step_kind kind,
 {
     if (kind == STEP_START_STANDBY || kind == STEP_START_PRIMARY)
         return guard_start(sim, i, kind == STEP_START_PRIMARY, cookie);
+    sim->counters.lifts += kind == STEP_GUARD_LIFT;
     if (kind == STEP_GUARD_LIFT)
         return deadline_lift(&sim->guard[i].deadline, node_clock(sim, i), cookie) == DEADLINE_OK
                    ? DONE

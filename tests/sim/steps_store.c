@@ -183,6 +183,7 @@ static int64_t written_at(const struct kv *kv, const struct txn *txn)
     case TXN_CLEAR_LIFTED:
         return kv->holder.lifted ? 0 : kv->rev;
     case TXN_RENEW:
+    case TXN_FAILSAFE:
     case TXN_DATA_ID:
     case TXN_MEMBER:
     case TXN_DELETE_LEADER:
@@ -242,6 +243,7 @@ static bool make_take(struct sim *sim, struct node *node, struct txn *txn)
         txn->cmp_holder_mod = CMP_NONE;
     txn->cmp_sync_mod = sim->mutation == MUT_TAKE_OVER ? CMP_NONE : view->store.sync.mod_revision;
     txn->cmp_config_mod = node->runner.memory.config_mod_revision;
+    txn->cmp_failsafe_mod = view->store.failsafe_mod_revision;
     if (sim->mutation == MUT_TAKE_NO_CONFIG)
         txn->cmp_config_mod = CMP_NONE;
     txn->lease = node->lease.id;
@@ -360,6 +362,7 @@ static bool make(struct sim *sim, int i, const struct step *step, struct txn *tx
         return sim->mutation == MUT_CLONE_IN_SYNC ||
                !sync_names(&node->view.store.sync, node->view.self);
     case TXN_RENEW:
+    case TXN_FAILSAFE:
     case TXN_MEMBER:
     case TXN_DELETE_LEADER:
     case TXN_PAUSE:
@@ -417,7 +420,7 @@ static bool begin_revoke(struct sim *sim, int i)
         return true;
     }
     /* Once it is sent the lease may end at any time: nothing is done under it any more. */
-    node->lease = (struct lease){ 0 };
+    lease_forget_id(&node->lease);
     renew_grant(sim, i);
     return true;
 }

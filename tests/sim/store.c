@@ -36,6 +36,7 @@ struct txn txn_make(enum txn_kind kind, int node)
         .cmp_failover_mod = CMP_NONE,
         .cmp_confirmed_mod = CMP_NONE,
         .cmp_leader_lease = CMP_NONE,
+        .cmp_failsafe_mod = CMP_NONE,
         .cmp_leader_owner = NODE_NONE,
         .candidate = NODE_NONE,
         .former = NODE_NONE,

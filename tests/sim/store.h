@@ -70,6 +70,10 @@ struct kv {
         lsn_t lsn;
         int64_t mod;
     } confirmed;
+    struct {
+        node_set names;
+        int64_t mod; /* 0: never written */
+    } failsafe;
     int64_t renewed; /* mod_revision of the trace that each renewal leaves; 0: none */
     lsn_t optime;
     struct kv_member member[DATA_MAX];

@@ -29,6 +29,8 @@ static bool compares(const struct kv *kv, const struct txn *txn)
         !equal(txn->cmp_confirmed_mod, kv->confirmed.exists, kv->confirmed.mod) ||
         !equal(txn->cmp_failover_mod, kv->failover.exists, kv->failover.mod))
         return false;
+    if (!equal(txn->cmp_failsafe_mod, kv->failsafe.mod != 0, kv->failsafe.mod))
+        return false;
     if (!equal(txn->cmp_leader_lease, kv->leader.exists, kv->leader.lease))
         return false;
     if (txn->cmp_leader_owner != NODE_NONE &&
@@ -164,6 +166,10 @@ static void put(struct kv *kv, const struct txn *txn)
         break;
     case TXN_DELETE_LEADER:
         kv->leader.exists = false;
+        break;
+    case TXN_FAILSAFE:
+        kv->failsafe.names = txn->standbys;
+        kv->failsafe.mod = kv->rev;
         break;
     case TXN_RENEW:
         put_renewed(kv, txn);

@@ -15,6 +15,7 @@ enum txn_kind {
     TXN_SYNC,
     TXN_DELETE_SYNC,
     TXN_RENEW,
+    TXN_FAILSAFE,
     TXN_DROP_CONFIRMED,
     TXN_CREATE_INITIALIZE,
     TXN_WRITE_INITIALIZE,
@@ -34,6 +35,7 @@ struct txn {
     enum txn_kind kind;
     int64_t cmp_leader_create, cmp_leader_mod, cmp_sync_mod, cmp_holder_mod, cmp_config_mod;
     int64_t cmp_initialize_create, cmp_failover_mod, cmp_confirmed_mod;
+    int64_t cmp_failsafe_mod;
     int64_t cmp_leader_lease; /* CMP_NONE: not compared */
     int cmp_leader_owner;     /* NODE_NONE: not compared; only mutations compare names */
     int64_t cmp_data_id[DATA_MAX];
