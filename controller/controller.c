@@ -81,6 +81,7 @@ static void on_cycle(void *arg)
     }
     struct cluster_view *cluster = mem_struct(struct cluster_view);
     store_fill(controller->store, now, cluster);
+    controller->store_known = cluster->known;
     const struct pod *primary = labels_primary(cluster, &controller->pods.pods);
     note_primary(controller, cluster, primary);
     kube_lease_set_ttl(controller->lease, cluster->ttl_ms);
@@ -232,6 +233,16 @@ static void build_writers(struct controller *controller)
     controller->slices = slices_new(&slices);
 }
 
+static enum err_code build_status(struct controller *controller, struct err *err)
+{
+    const struct status_server_spec spec = { .loop = controller->loop,
+                                             .host = controller->options->listen_host,
+                                             .port = controller->options->listen_port,
+                                             .fn = controller_status,
+                                             .arg = controller };
+    return status_server_new(&spec, &controller->status, err);
+}
+
 static void on_end(void *arg)
 {
     struct controller *controller = arg;
@@ -251,6 +262,8 @@ enum err_code controller_new(struct loop *loop, const struct options *options,
     enum err_code code = build_kube(controller, err);
     if (code == ERR_OK)
         code = build_etcd(controller, err);
+    if (code == ERR_OK)
+        code = build_status(controller, err);
     if (code != ERR_OK) {
         controller_free(controller);
         return code;
@@ -275,6 +288,7 @@ struct controller *controller_free(struct controller *controller)
 {
     if (controller == NULL)
         return NULL;
+    status_server_free(controller->status);
     kube_watch_free(controller->pods_watch);
     kube_lease_free(controller->lease);
     slices_free(controller->slices);

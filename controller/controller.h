@@ -13,3 +13,6 @@ enum err_code controller_new(struct loop *loop, const struct options *options,
 /* Hands the Lease back, then stops the loop, after a second at most. */
 void controller_stop(struct controller *controller);
 struct controller *controller_free(struct controller *controller);
+
+/* Of /metrics, /healthz and /readyz. */
+int controller_port(const struct controller *controller);

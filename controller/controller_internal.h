@@ -6,6 +6,7 @@
 #include "controller/kube/lease.h"
 #include "controller/kube/slice.h"
 #include "controller/kube/watch.h"
+#include "controller/status/status.h"
 #include "controller/store/store.h"
 
 struct controller {
@@ -24,14 +25,19 @@ struct controller {
     struct slices *slices; /* NULL with `routing: label` */
     struct text service;   /* the name that they belong to */
     struct kube_lease *lease;
+    struct status_server *status;
 
     struct source *cycle; /* deferred: many wake-ups, one reconciliation */
     struct source *tick;  /* what only time changes: freshness, lag */
     struct source *end;
     bool stopping;
+    bool store_known;              /* as of the last cycle */
     bool writes;                   /* the Lease was ours in the last cycle */
     char primary[LIMIT_KUBE_NAME]; /* as last seen, for the log */
 };
 
 /* Something is new: reconcile in this turn of the loop. */
 void controller_wake(void *arg);
+
+/* controller_status.c: a status_fn. */
+int controller_status(void *arg, const char *path, struct text *to);

@@ -330,6 +330,42 @@ START_TEST(the_slice_leads_to_the_primary)
 }
 END_TEST
 
+static void on_answer(void *arg, const struct http_result *result)
+{
+    ck_assert_msg(result->code == ERR_OK, "%s", result->error);
+    (void)snprintf(arg, 4096, "%d %s", result->status, result->body);
+    loop_stop(loop);
+}
+
+static const char *ask(const char *path)
+{
+    static char answer[4096];
+    char url[100];
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", controller_port(controller), path);
+    const struct http_request request = { .url = url, .timeout_ms = 2000 };
+    struct http_call *call = http_start(http, &request, on_answer, answer);
+    loop_run(loop);
+    http_call_free(call);
+    return answer;
+}
+
+START_TEST(what_it_tells_of_itself)
+{
+    kube_api_fail(api, "", 500, -1);
+    controller = begin("c-0", &options);
+    ck_assert_str_eq(ask("/healthz"), "200 ok\n");
+    ck_assert_msg(strncmp(ask("/readyz"), "503 ", 4) == 0, "%s", ask("/readyz"));
+    kube_api_fail(api, "", 0, 0);
+    expect_labels("primary,replica");
+    run_for(loop, 50);
+    ck_assert_str_eq(ask("/readyz"), "200 pods are watched, active\n");
+    const char *metrics = ask("/metrics");
+    ck_assert_msg(strstr(metrics, "\npgvigil_controller_active 1\n") != NULL, "%s", metrics);
+    ck_assert_msg(strstr(metrics, "\npgvigil_controller_primaries 1\n") != NULL, "%s", metrics);
+    ck_assert_int_eq(strncmp(ask("/config"), "404 ", 4), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("controller");
@@ -344,6 +380,7 @@ int main(void)
     tcase_add_test(tcase, not_on_the_primarys_node);
     tcase_add_test(tcase, an_orderly_end_hands_the_lease_back);
     tcase_add_test(tcase, the_slice_leads_to_the_primary);
+    tcase_add_test(tcase, what_it_tells_of_itself);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
