@@ -4,6 +4,7 @@
 #   make install      PREFIX=/usr/local DESTDIR=
 #   make check        everything that a change must pass
 #   make unit         what answers in seconds; ALL=1: all of it
+#   make fuzz SECONDS=n [FUZZ=name]   every harness of tests/fuzz for so long (120)
 #   make sim SEEDS=n | lint | format | coverage | integration CASE=name | soak | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
 #   make images       the images that the chart runs; make push REGISTRY=host/folder
@@ -36,18 +37,19 @@ space := $(empty) $(empty)
 comma := ,
 
 # A variable that was given here is given in the dev container, too.
-HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS CASE V CC NODE_IMAGE LANES CHECKS ALL PG REGISTRY
+HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS SECONDS FUZZ CASE V CC NODE_IMAGE LANES CHECKS ALL PG REGISTRY
 HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
 SEEDS   ?= 1000
+SECONDS ?= 120
 MUSL_CC ?= musl-gcc
 # Empty where there is none.
 CCACHE  := $(shell command -v ccache)
 
 # What runs in the dev container.
-INNER := check unit sim lint format coverage integration soak bench demo demo-down images push node-image dev-shell
+INNER := check unit fuzz sim lint format coverage integration soak bench demo demo-down images push node-image dev-shell
 
 # ---- which compiler, which flags --------------------------------------------------
 
@@ -136,9 +138,10 @@ FAKE_SRC       := $(call sources,tests/fake)
 SIM_SRC        := $(call sources,tests/sim)
 SUPPORT_SRC    := $(call sources,tests/unit/support)
 TEST_SRC       := $(filter %_test.c,$(call sources,tests/unit))
+FUZZ_SRC       := $(call sources,tests/fuzz)
 
 PROGRAM_SRC := $(LIB_SRC) $(GUARD_SRC) $(SIDECAR_SRC) $(CONTROLLER_SRC) $(CTL_SRC)
-ALL_SRC     := $(PROGRAM_SRC) $(FAKE_SRC) $(SIM_SRC) $(SUPPORT_SRC) $(TEST_SRC)
+ALL_SRC     := $(PROGRAM_SRC) $(FAKE_SRC) $(SIM_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(FUZZ_SRC)
 ALL_OBJ     := $(call objects,$(ALL_SRC))
 
 GUARD_OBJ := $(patsubst %.c,$(BUILD)/musl/%.o,$(GUARD_SRC))
@@ -158,7 +161,10 @@ PROGRAMS := $(if $(wildcard sidecar/guard/main.c),$(BUILD)/pgvigil-guard) \
             $(if $(CTL_SRC),$(BUILD)/pgvigilctl)
 PROGRAMS := $(strip $(PROGRAMS))
 
-TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(TEST_SRC))
+# Each harness twice: with its corpus, as one of the unit tests; and with libFuzzer.
+FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(filter %_fuzz.c,$(FUZZ_SRC)))
+FUZZERS    := $(patsubst %,$(BUILD)/fuzz/%_fuzz,$(or $(FUZZ),$(FUZZ_NAMES)))
+TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(TEST_SRC)) $(patsubst %,$(BUILD)/unit/fuzz/%_fuzz,$(FUZZ_NAMES))
 
 .PHONY: all guard libs objects unit-programs tidy install clean
 all: $(PROGRAMS) $(LIBPGVIGIL) $(LIBSIDECAR)
@@ -239,6 +245,14 @@ $(BUILD)/pgvigil-sim: $(call objects,$(SIM_SRC)) $(LIBFAKE) $(LIBSIDECAR) $(LIBG
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBSUPPORT) $(LIBFAKE) $(LIBSIDECAR) $(LIBCONTROLLER) $(LIBCTL) $(LIBGUARD) $(LIBPGVIGIL)
 	$(call LINK,$(CHECK_LIBS))
 
+# A harness stands in for parts of the libraries: it comes first.
+FUZZ_LIBS := $(LIBSUPPORT) $(LIBFAKE) $(LIBSIDECAR) $(LIBGUARD) $(LIBPGVIGIL)
+$(BUILD)/unit/fuzz/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_LIBS)
+	$(call LINK)
+
+$(BUILD)/fuzz/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(FUZZ_LIBS)
+	$(call LINK,-fsanitize=fuzzer)
+
 # ---- the guard: static, against musl, so that it runs in any image -----------------
 
 # musl-gcc sees musl's headers only; the kernel's are put in by name, glibc's stay out.
@@ -298,6 +312,15 @@ else
 
 unit: $(TESTS)
 	@$(if $(SANITIZE),CK_FORK=no) $(if $(ALL),,CK_EXCLUDE_TAGS=slow) tests/unit.sh $(BUILD) $(TESTS)
+
+# libFuzzer comes with clang; its objects have a directory of their own.
+ifeq ($(findstring fuzzer,$(SANITIZE)),)
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=$(BUILD) fuzz
+else
+fuzz: $(FUZZERS)
+	@tests/fuzz/run $(SECONDS) $(FUZZERS)
+endif
 
 sim: $(BUILD)/pgvigil-sim
 	$(BUILD)/pgvigil-sim --seeds $(SEEDS)

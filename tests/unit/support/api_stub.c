@@ -148,7 +148,8 @@ struct reply api_stub_ask(struct api_stub *stub, const char *line, const char *b
                                .wall = { 1769904000000 } };
     char *save = NULL;
     strtok_r(path, "?", &save);
-    for (char *arg = strtok_r(NULL, "&", &save); arg != NULL; arg = strtok_r(NULL, "&", &save)) {
+    for (char *arg = strtok_r(NULL, "&", &save); arg != NULL && request.n_args < REQUEST_ARGS;
+         arg = strtok_r(NULL, "&", &save)) {
         char *equals = strchr(arg, '=');
         if (equals != NULL)
             *equals = '\0';
