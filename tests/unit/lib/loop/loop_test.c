@@ -1,9 +1,11 @@
 #include "loop/loop.h"
 
 #include <check.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -189,10 +191,16 @@ START_TEST(defer_runs_once)
 }
 END_TEST
 
+/* Work goes on until the test lets it. */
+static sem_t may_end;
+
 static void slow_work(void *arg)
 {
-    usleep(20000);
-    ((struct seen *)arg)->value = 7;
+    struct timespec by = { 0 };
+    (void)clock_gettime(CLOCK_REALTIME, &by);
+    by.tv_sec += 5;
+    if (sem_timedwait(&may_end, &by) == 0)
+        ((struct seen *)arg)->value = 7;
 }
 
 /* Work runs beside the loop, done on it; a freed one is dropped instead of done. */
@@ -200,17 +208,22 @@ START_TEST(work_done_or_dropped)
 {
     struct loop *loop = loop_new();
     struct seen done = { .loop = loop }, dropped = { .loop = loop }, freed = { .loop = loop };
+    ck_assert_int_eq(sem_init(&may_end, 0, 0), 0);
     done.source = loop_work(loop, slow_work, count_and_stop, NULL, &done);
     dropped.source = loop_work(loop, slow_work, count, count, &dropped);
     source_free(dropped.source);
+    sem_post(&may_end);
+    sem_post(&may_end);
     loop_run(loop);
     ck_assert_int_eq(done.calls, 1);
     ck_assert_int_eq(done.value, 7);
     source_free(done.source);
     freed.source = loop_work(loop, slow_work, NULL, count, &freed);
+    sem_post(&may_end);
     loop_free(loop);
     ck_assert_int_eq(dropped.calls, 1);
     ck_assert_int_eq(freed.calls, 1);
+    sem_destroy(&may_end);
 }
 END_TEST
 
@@ -237,7 +250,8 @@ static void slow_callback(void *arg)
 {
     struct seen *seen = arg;
     struct mono before = loop_now(seen->loop);
-    usleep(15000);
+    while (mono_diff(clock_mono(), before) < 15)
+        continue;
     ck_assert_int_eq(loop_now(seen->loop).ms, before.ms);
     seen->at = before;
 }

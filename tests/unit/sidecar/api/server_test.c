@@ -27,7 +27,9 @@ struct node {
     struct source *timer;
     struct source *reload;
     struct api_settings settings;
-    struct api_pending *pending;
+    int report_fd; /* the port, then the outcome of each reload */
+    struct api_pending *pendings[4];
+    size_t n_pendings;
 };
 
 static const struct api_state *node_state(void *arg)
@@ -41,17 +43,16 @@ static const struct api_state *node_state(void *arg)
 static void reply_later(void *arg)
 {
     struct node *node = arg;
-    struct api_pending *pending = node->pending;
-    node->pending = NULL;
-    if (pending != NULL)
-        api_pending_reply(pending, 202, "reload scheduled");
+    while (node->n_pendings > 0)
+        api_pending_reply(node->pendings[--node->n_pendings], 202, "reload scheduled");
 }
 
 static void run_reload(void *arg, const struct api_order *order, struct api_pending *pending)
 {
     struct node *node = arg;
     (void)order;
-    node->pending = pending;
+    ck_assert_uint_lt(node->n_pendings, sizeof(node->pendings) / sizeof(node->pendings[0]));
+    node->pendings[node->n_pendings++] = pending;
     source_arm_in(node->timer, 20);
 }
 
@@ -69,8 +70,10 @@ static void on_hup(void *arg, int signum)
     struct node *node = arg;
     struct err err;
     (void)signum;
-    if (api_server_reload(node->server, &node->settings, &err) != ERR_OK)
+    int code = api_server_reload(node->server, &node->settings, &err);
+    if (code != ERR_OK)
         fprintf(stderr, "reload: %s\n", err.text);
+    (void)!write(node->report_fd, &code, sizeof(code));
 }
 
 static void on_term(void *arg, int signum)
@@ -79,8 +82,8 @@ static void on_term(void *arg, int signum)
     loop_stop(arg);
 }
 
-/* Runs until SIGTERM; the port goes to `port_fd`. */
-static int serve(const struct api_settings *settings, const char *kind, int port_fd)
+/* Runs until SIGTERM; the port goes to `report_fd`. */
+static int serve(const struct api_settings *settings, const char *kind, int report_fd)
 {
     struct node *node = mem_struct(struct node);
     struct err err;
@@ -91,6 +94,7 @@ static int serve(const struct api_settings *settings, const char *kind, int port
     else
         api_stub_witness(&node->stub);
     node->settings = *settings;
+    node->report_fd = report_fd;
     node->loop = loop_new();
     node->timer = loop_timer(node->loop, reply_later, node);
     node->control.ops[API_RELOAD] = (struct api_op){ .run = run_reload, .arg = node };
@@ -107,7 +111,7 @@ static int serve(const struct api_settings *settings, const char *kind, int port
         return 1;
     }
     int port = api_server_port(node->server);
-    if (write(port_fd, &port, sizeof(port)) != sizeof(port))
+    if (write(report_fd, &port, sizeof(port)) != sizeof(port))
         return 1;
     loop_run(node->loop);
     source_free(hup);
@@ -122,7 +126,16 @@ static int serve(const struct api_settings *settings, const char *kind, int port
 struct child {
     pid_t pid;
     int port;
+    int report_fd;
 };
+
+/* The next number that the child reports; Check's limit is the deadline. */
+static int report(const struct child *child)
+{
+    int value = 0;
+    ck_assert_int_eq((int)read(child->report_fd, &value, sizeof(value)), (int)sizeof(value));
+    return value;
+}
 
 static struct child start(const struct api_settings *settings, const char *kind)
 {
@@ -135,8 +148,8 @@ static struct child start(const struct api_settings *settings, const char *kind)
         _exit(serve(settings, kind, ends[1]));
     }
     close(ends[1]);
-    ck_assert_int_eq((int)read(ends[0], &child.port, sizeof(child.port)), (int)sizeof(child.port));
-    close(ends[0]);
+    child.report_fd = ends[0];
+    child.port = report(&child);
     return child;
 }
 
@@ -145,6 +158,7 @@ static void stop(struct child *child)
     int status;
     kill(child->pid, SIGTERM);
     waitpid(child->pid, &status, 0);
+    close(child->report_fd);
     ck_assert_int_eq(status, 0);
 }
 
@@ -366,7 +380,8 @@ START_TEST(orders_answer_later)
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 5L);
     ck_assert_int_ne(curl_easy_perform(curl), CURLE_OK);
     curl_easy_cleanup(curl);
-    usleep(50000);
+    /* Once this one has its answer, the one before has had its own. */
+    ck_assert_int_eq(ask(&child, "POST", "/reload", NULL).status, 202);
     ck_assert_int_eq(ask(&child, "GET", "/liveness", NULL).status, 200);
     stop(&child);
 }
@@ -473,9 +488,10 @@ START_TEST(certificates_are_reloaded)
             pki_issue(&pki, "second", 9);
         if (i == 2)
             pki_spoil(&pki);
-        if (i > 0)
+        if (i > 0) {
             kill(child.pid, SIGHUP);
-        usleep(50000);
+            ck_assert_int_eq(report(&child), i == 1 ? ERR_OK : ERR_INVALID);
+        }
         CURL *curl = curl_easy_init();
         struct curl_certinfo *info = NULL;
         ck_assert_int_eq(ask_with(curl, &child, "/primary", &get).status, 200);
