@@ -54,6 +54,12 @@ static void accept_store(void *arg, const struct api_order *order, struct api_pe
     sidecar_urgent(sidecar);
 }
 
+static bool drop_slot(void *arg, const char *member)
+{
+    const struct sidecar *sidecar = arg;
+    return sidecar->postgres != NULL && postgres_drop_slot(sidecar->postgres, member);
+}
+
 static void reload_everything(void *arg)
 {
     sidecar_reload(arg);
@@ -71,6 +77,7 @@ static void new_controls(struct sidecar *sidecar)
         .state = newest,
         .state_arg = sidecar,
         .changed = sidecar_urgent,
+        .drop_slot = drop_slot,
         .arg = sidecar,
     });
     control_store_install(sidecar->control_store, &sidecar->control);

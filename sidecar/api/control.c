@@ -378,13 +378,14 @@ struct reply api_pgvigil_post(const struct api_state *state, const struct reques
 
 struct reply api_pgvigil_delete(const struct api_state *state, const struct request *request)
 {
-    (void)state;
     static const char prefix[] = "/pgvigil/members/";
-    if (!text_starts_with(request->path, prefix) || request->path[sizeof(prefix) - 1] == '\0')
+    const char *member = request->path + sizeof(prefix) - 1;
+    if (!text_starts_with(request->path, prefix) || *member == '\0' || strchr(member, '/') != NULL)
         return reply_html(501, "Unsupported method");
+    if (state->view == NULL || !api_holds_lock(state, request->now))
+        return reply_text(503, "I am not the leader, can not remove a member");
     struct reply reply = reply_order(API_MEMBER_REMOVE);
-    if (!text_copy(reply.order.member, sizeof(reply.order.member),
-                   request->path + sizeof(prefix) - 1))
+    if (!text_copy(reply.order.member, sizeof(reply.order.member), member))
         return reply_text(400, "the name is too long");
     return reply;
 }

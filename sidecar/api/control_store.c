@@ -65,6 +65,13 @@ char *store_op_key(const struct store_op *op, const char *name)
     return text_take(&text);
 }
 
+char *store_op_member_key(const struct store_op *op)
+{
+    struct text text = text_new(LIMIT_PATH);
+    text_addf(&text, "members/%s", op->candidate);
+    return text_take(&text);
+}
+
 void store_changed(struct control_store *store)
 {
     if (store->spec.changed != NULL)
@@ -101,6 +108,7 @@ void control_store_install(struct control_store *store, struct api_control *cont
 {
     control->ops[API_CONFIG_PATCH] = (struct api_op){ .run = control_config_patch, .arg = store };
     control->ops[API_CONFIG_PUT] = (struct api_op){ .run = control_config_put, .arg = store };
+    control->ops[API_MEMBER_REMOVE] = (struct api_op){ .run = control_member_remove, .arg = store };
     control->ops[API_SWITCHOVER] = (struct api_op){ .run = control_switchover, .arg = store };
     control->ops[API_SWITCHOVER_FORGET] =
         (struct api_op){ .run = control_switchover_forget, .arg = store };

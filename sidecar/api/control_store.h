@@ -1,6 +1,7 @@
 #pragma once
 /* Orders that are writes of the store: PATCH and PUT of /config, switchover, failover, and their
- * withdrawal (patroni-compat 2.5). Works on every member, leader or not, Postgres running or not. */
+ * withdrawal (patroni-compat 2.5), on every member, leader or not, Postgres running or not; and, on the
+ * leader, the removal of a member that is gone (design part 9). */
 #include "etcd/etcd.h"
 #include "http/http.h"
 #include "loop/loop.h"
@@ -21,7 +22,9 @@ struct control_store_spec {
     api_state_fn *state;
     void *state_arg;
     loop_fn *changed; /* something was written: a cycle is due */
-    void *arg;
+    /* The slot that this primary made for a member goes at once; false: there is none. NULL: never. */
+    bool (*drop_slot)(void *arg, const char *member);
+    void *arg; /* of both */
 };
 
 struct control_store *control_store_new(const struct control_store_spec *spec);

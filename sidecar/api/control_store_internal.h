@@ -21,7 +21,7 @@ struct store_op {
 
     /* switchover and failover */
     bool failover;
-    char candidate[LIMIT_NAME];
+    char candidate[LIMIT_NAME];  /* of a removal: whom */
     char leader[LIMIT_NAME];     /* as the order names it */
     char old_leader[LIMIT_NAME]; /* as it was when the key was written */
     char schedule[LIMIT_NAME];
@@ -48,12 +48,15 @@ void store_op_endf(struct store_op *op, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The full name of a key of ours; the caller frees it. */
 char *store_op_key(const struct store_op *op, const char *name);
+/* "members/<op->candidate>"; the caller frees it. */
+char *store_op_member_key(const struct store_op *op);
 /* Tells the table of the cluster what was just written, and wakes the cycle. */
 void store_op_wrote(struct store_op *op, const char *name, const char *value, int64_t revision);
 void store_changed(struct control_store *store);
 
-/* control_config.c, control_switchover.c */
+/* control_config.c, control_member.c, control_switchover.c */
 api_op_fn control_config_patch;
 api_op_fn control_config_put;
+api_op_fn control_member_remove;
 api_op_fn control_switchover;
 api_op_fn control_switchover_forget;

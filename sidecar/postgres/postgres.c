@@ -365,6 +365,13 @@ static bool slots_differ(struct postgres *postgres, const struct view *view)
     return plan.n_create > 0 || plan.n_drop > 0;
 }
 
+bool postgres_drop_slot(struct postgres *postgres, const char *member)
+{
+    char slot[LIMIT_NAME];
+    member_slot_name(member, slot);
+    return slots_drop_soon(postgres->slots, slot);
+}
+
 void postgres_fill(struct postgres *postgres, struct view *view)
 {
     struct pg_view pg = { .state = postgres->state };

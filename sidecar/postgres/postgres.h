@@ -52,5 +52,8 @@ const struct pg_facts *postgres_facts(const struct postgres *postgres);
 void postgres_look(struct postgres *postgres);
 void postgres_set_busy(struct postgres *postgres, bool busy);
 
+/* slots_drop_soon, for the slot of this member. */
+bool postgres_drop_slot(struct postgres *postgres, const char *member);
+
 /* The data directory (PG_DOWN) was changed by somebody: look at it and at pg_control again. */
 void postgres_data_changed(struct postgres *postgres);

@@ -13,6 +13,7 @@
 struct made {
     char name[LIMIT_NAME];
     struct mono unwanted_since;
+    bool ordered; /* to go at once */
 };
 
 struct slots_job {
@@ -50,6 +51,7 @@ static void remember(struct slots *slots, const char *name)
         return;
     struct made *made = &slots->made[slots->n++];
     made->unwanted_since = MONO_NEVER;
+    made->ordered = false;
     text_copy(made->name, sizeof(made->name), name);
 }
 
@@ -159,6 +161,14 @@ void slots_forget(struct slots *slots, const char *name)
         *made = slots->made[--slots->n];
 }
 
+bool slots_drop_soon(struct slots *slots, const char *name)
+{
+    struct made *made = find(slots, name);
+    if (made != NULL)
+        made->ordered = true;
+    return made != NULL;
+}
+
 /* ---- what to do ---- */
 
 static const struct pg_slot_fact *existing(const struct pg_facts *facts, const char *name)
@@ -208,11 +218,12 @@ void slots_plan(struct slots *slots, const struct view *view, const struct pg_fa
         struct made *made = &slots->made[i];
         if (wanted_by_member(view, made->name)) {
             made->unwanted_since = MONO_NEVER;
+            made->ordered = false;
             continue;
         }
         if (made->unwanted_since.ms == MONO_NEVER.ms)
             made->unwanted_since = view->now;
-        if (mono_diff(view->now, made->unwanted_since) >= ttl_s * 1000)
+        if (made->ordered || mono_diff(view->now, made->unwanted_since) >= ttl_s * 1000)
             add_drop(&plan, existing(facts, made->name));
     }
     *ret_plan = plan;

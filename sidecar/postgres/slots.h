@@ -33,6 +33,11 @@ void slots_plan(struct slots *slots, const struct view *view, const struct pg_fa
 void slots_plan_standby(struct slots *slots, const struct pg_facts *facts,
                         struct slot_plan *ret_plan);
 
+/* A person says that the member of this slot is gone for good: it is dropped with the next plan of a
+ * primary instead of after `ttl_s`, unless the member is back or somebody uses it. False: no slot of
+ * this name was made here. */
+bool slots_drop_soon(struct slots *slots, const char *name);
+
 /* Remembers, durably, that these are ours; `done` runs from the loop, with an error if the file could
  * not be written. To be called before they are created. Not called when the slots are freed. */
 typedef void slots_done_fn(void *arg, enum err_code code, const struct err *err);

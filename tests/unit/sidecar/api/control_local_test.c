@@ -9,14 +9,14 @@
 
 #include "../../support/api_stub.h"
 #include "../../support/etcd_server.h"
+#include "../../support/rest_client.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "http/http.h"
 #include "json/json.h"
 
 struct world {
     struct loop *loop;
-    struct http *http;
+    struct rest_client rest;
     struct api_stub stub;
     struct orders orders;
     struct api_control control;
@@ -24,9 +24,6 @@ struct world {
     struct api_server *server;
     int cycles;
     int reloads;
-    bool done;
-    int status;
-    char body[512];
 };
 
 static const struct api_state *world_state(void *arg)
@@ -47,7 +44,8 @@ static struct world *world_new(void)
     struct world *world = mem_struct(struct world);
     struct err err;
     world->loop = loop_new();
-    world->http = http_new(world->loop, 5000);
+    world->rest.loop = world->loop;
+    world->rest.http = http_new(world->loop, 5000);
     api_stub_standby(&world->stub);
     world->local = control_local_new(&(struct control_local_spec){ .loop = world->loop,
                                                                    .orders = &world->orders,
@@ -62,72 +60,39 @@ static struct world *world_new(void)
                                     .state_arg = world,
                                     .control = &world->control };
     ck_assert_msg(api_server_new(&spec, &world->server, &err) == ERR_OK, "%s", err.text);
+    world->rest.port = api_server_port(world->server);
     return world;
 }
 
 static void world_free(struct world *world)
 {
-    http_free(world->http);
+    http_free(world->rest.http);
     control_local_free(world->local);
     api_server_free(world->server);
     loop_free(world->loop);
     free(world);
 }
 
-static void on_answer(void *arg, const struct http_result *result)
-{
-    struct world *world = arg;
-    world->done = true;
-    world->status = result->status;
-    text_copy(world->body, sizeof(world->body), result->body);
-}
-
-static struct http_call *start(struct world *world, const char *request, const char *body)
-{
-    char url[128], method[16];
-    snprintf(method, sizeof(method), "%.*s", (int)strcspn(request, " "), request);
-    snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", api_server_port(world->server),
-             strchr(request, ' ') + 1);
-    world->done = false;
-    return http_start(world->http,
-                      &(struct http_request){ .method = method,
-                                              .url = url,
-                                              .body = body,
-                                              .body_len = body != NULL ? strlen(body) : 0,
-                                              .timeout_ms = 10000 },
-                      on_answer, world);
-}
-
-static void expect(struct world *world, const char *request, const char *body, int status,
-                   const char *text)
-{
-    struct http_call *call = start(world, request, body);
-    run_until(world->loop, &world->done, 10000);
-    http_call_free(call);
-    ck_assert_msg(world->status == status && strcmp(world->body, text) == 0, "%s: %d %s", request,
-                  world->status, world->body);
-}
-
 /* The answer comes when another postmaster answers queries, not before. */
 START_TEST(restart)
 {
     struct world *world = world_new();
-    struct http_call *call = start(world, "POST /restart", "{}");
+    struct http_call *call = rest_start(&world->rest, "POST /restart", "{}");
     run_for(world->loop, 200);
-    ck_assert(!world->done);
+    ck_assert(!world->rest.done);
     ck_assert(world->orders.restart);
     ck_assert_int_gt(world->cycles, 0);
-    expect(world, "GET /liveness", NULL, 200, "");
+    rest_expect(&world->rest, "GET /liveness", NULL, 200, "");
     world->orders.restart = false;
     world->stub.state.postgres.queryable = false;
-    world->done = false;
+    world->rest.done = false;
     run_for(world->loop, 200);
-    ck_assert(!world->done);
+    ck_assert(!world->rest.done);
     world->stub.state.postgres.postmaster_start_us += 5;
     world->stub.state.postgres.queryable = true;
-    run_until(world->loop, &world->done, 5000);
-    ck_assert_int_eq(world->status, 200);
-    ck_assert_str_eq(world->body, "restarted successfully");
+    rest_wait(&world->rest);
+    ck_assert_int_eq(world->rest.status, 200);
+    ck_assert_str_eq(world->rest.body, "restarted successfully");
     http_call_free(call);
     world_free(world);
 }
@@ -137,17 +102,18 @@ END_TEST
 START_TEST(restart_that_fails)
 {
     struct world *world = world_new();
-    struct http_call *call = start(world, "POST /restart", NULL);
+    struct http_call *call = rest_start(&world->rest, "POST /restart", NULL);
     run_for(world->loop, 100);
     world->orders.restart = false;
     world->stub.state.postgres.state = MEMBER_START_FAILED;
-    run_until(world->loop, &world->done, 5000);
+    rest_wait(&world->rest);
     http_call_free(call);
-    ck_assert_int_eq(world->status, 503);
-    ck_assert_str_eq(world->body, "restart failed");
+    ck_assert_int_eq(world->rest.status, 503);
+    ck_assert_str_eq(world->rest.body, "restart failed");
     world->stub.state.postgres.state = MEMBER_RUNNING;
-    expect(world, "POST /restart", "{\"timeout\":1}", 503, "restart failed");
-    expect(world, "POST /restart", "{\"timeout\":1}", 503, "restart already in progress");
+    rest_expect(&world->rest, "POST /restart", "{\"timeout\":1}", 503, "restart failed");
+    rest_expect(&world->rest, "POST /restart", "{\"timeout\":1}", 503,
+                "restart already in progress");
     world_free(world);
 }
 END_TEST
@@ -157,17 +123,17 @@ START_TEST(scheduled)
 {
     struct world *world = world_new();
     char at[CLOCK_ISO_MAX], body[128];
-    expect(world, "DELETE /restart", NULL, 404, "no restarts are scheduled");
-    expect(world, "POST /restart", "{\"schedule\":\"2099-01-01T00:00:00+00:00\"}", 202,
-           "Restart scheduled");
+    rest_expect(&world->rest, "DELETE /restart", NULL, 404, "no restarts are scheduled");
+    rest_expect(&world->rest, "POST /restart", "{\"schedule\":\"2099-01-01T00:00:00+00:00\"}", 202,
+                "Restart scheduled");
     ck_assert_ptr_nonnull(strstr(control_local_scheduled(world->local), "2099-01-01"));
-    expect(world, "POST /restart", "{\"schedule\":\"2099-01-01T00:00:00+00:00\"}", 409,
-           "Another restart is already scheduled");
-    expect(world, "DELETE /restart", NULL, 200, "scheduled restart deleted");
+    rest_expect(&world->rest, "POST /restart", "{\"schedule\":\"2099-01-01T00:00:00+00:00\"}", 409,
+                "Another restart is already scheduled");
+    rest_expect(&world->rest, "DELETE /restart", NULL, 200, "scheduled restart deleted");
     ck_assert_ptr_null(control_local_scheduled(world->local));
     clock_iso((struct wall){ clock_wall().ms + 300 }, at);
     snprintf(body, sizeof(body), "{\"schedule\":\"%s\",\"role\":\"replica\"}", at);
-    expect(world, "POST /restart", body, 202, "Restart scheduled");
+    rest_expect(&world->rest, "POST /restart", body, 202, "Restart scheduled");
     run_for(world->loop, 100);
     ck_assert(!world->orders.restart);
     run_for(world->loop, 600);
@@ -184,7 +150,7 @@ START_TEST(scheduled_for_another)
     char at[CLOCK_ISO_MAX], body[128];
     clock_iso((struct wall){ clock_wall().ms + 200 }, at);
     snprintf(body, sizeof(body), "{\"schedule\":\"%s\"}", at);
-    expect(world, "POST /restart", body, 202, "Restart scheduled");
+    rest_expect(&world->rest, "POST /restart", body, 202, "Restart scheduled");
     world->stub.state.postgres.postmaster_start_us++;
     run_for(world->loop, 500);
     ck_assert(!world->orders.restart);
@@ -196,12 +162,13 @@ END_TEST
 START_TEST(reload_and_reinitialize)
 {
     struct world *world = world_new();
-    expect(world, "POST /reload", NULL, 202, "reload scheduled");
+    rest_expect(&world->rest, "POST /reload", NULL, 202, "reload scheduled");
     ck_assert(world->orders.reload);
-    expect(world, "POST /reinitialize", NULL, 200, "reinitialize started");
+    rest_expect(&world->rest, "POST /reinitialize", NULL, 200, "reinitialize started");
     ck_assert(world->orders.reinit);
-    expect(world, "POST /reinitialize", NULL, 503, "reinitialize already in progress");
-    expect(world, "POST /reinitialize", "{\"force\":true}", 200, "reinitialize started");
+    rest_expect(&world->rest, "POST /reinitialize", NULL, 503, "reinitialize already in progress");
+    rest_expect(&world->rest, "POST /reinitialize", "{\"force\":true}", 200,
+                "reinitialize started");
     world_free(world);
 }
 END_TEST

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "../../support/api_stub.h"
+#include "../../support/rest_client.h"
 #include "../../support/store_node.h"
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "etcd/kv.h"
 #include "loop/process.h"
 #include "json/json.h"
 
@@ -28,9 +30,8 @@ struct world {
     char config_file[64];
 
     struct api_key members[LIMIT_MEMBERS];
-    bool done;
-    int status;
-    char body[8192];
+    struct rest_client rest;
+    int slots_dropped;
 };
 
 static const struct api_state *world_state(void *arg)
@@ -53,6 +54,14 @@ static const struct api_state *world_state(void *arg)
     stub->state.store.failover = cluster_value(world->node.cluster, "failover");
     stub->lease.held_until = mono_add(clock_mono(), 8000);
     return &stub->state;
+}
+
+static bool drop_slot(void *arg, const char *member)
+{
+    struct world *world = arg;
+    bool known = strcmp(member, "gone") == 0;
+    world->slots_dropped += known ? 1 : 0;
+    return known;
 }
 
 /* ---- set-up ----------------------------------------------------------------------------------- */
@@ -116,7 +125,9 @@ static struct world *world_new(void)
                                                                    .http = world->node.http,
                                                                    .config = world->config,
                                                                    .state = world_state,
-                                                                   .state_arg = world });
+                                                                   .state_arg = world,
+                                                                   .drop_slot = drop_slot,
+                                                                   .arg = world });
     control_store_install(world->store, &world->control);
     struct api_server_spec spec = { .loop = world->loop,
                                     .settings = { .host = "127.0.0.1" },
@@ -124,6 +135,9 @@ static struct world *world_new(void)
                                     .state_arg = world,
                                     .control = &world->control };
     ck_assert_int_eq(api_server_new(&spec, &world->server, &err), ERR_OK);
+    world->rest = (struct rest_client){ .loop = world->loop,
+                                        .http = world->node.http,
+                                        .port = api_server_port(world->server) };
     put(world, "initialize", "7301234567890123456");
     put(world, "config", "{\"ttl\":10,\"synchronous_mode\":true}");
     put(world, "leader", "a");
@@ -147,48 +161,15 @@ static void world_free(struct world *world)
     free(world);
 }
 
-/* ---- asking ----------------------------------------------------------------------------------- */
-
-static void on_answer(void *arg, const struct http_result *result)
-{
-    struct world *world = arg;
-    world->done = true;
-    world->status = result->status;
-    text_copy(world->body, sizeof(world->body), result->body);
-}
-
-static struct http_call *start(struct world *world, const char *method, const char *path,
-                               const char *body)
-{
-    char url[128];
-    snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", api_server_port(world->server), path);
-    struct http_request request = { .method = method,
-                                    .url = url,
-                                    .body = body,
-                                    .body_len = body != NULL ? strlen(body) : 0,
-                                    .timeout_ms = 30000 };
-    world->done = false;
-    return http_start(world->node.http, &request, on_answer, world);
-}
-
-static void expect(struct world *world, const char *request, const char *body, int status,
-                   const char *text)
-{
-    char method[16];
-    snprintf(method, sizeof(method), "%.*s", (int)strcspn(request, " "), request);
-    struct http_call *call = start(world, method, strchr(request, ' ') + 1, body);
-    run_until(world->loop, &world->done, 30000);
-    http_call_free(call);
-    ck_assert_msg(world->status == status, "%s %s: %d %s", request, body, world->status,
-                  world->body);
-    if (text != NULL)
-        ck_assert_str_eq(world->body, text);
-}
-
 static void key_is(struct world *world, const char *name, const char *value)
 {
-    run_for(world->loop, 100);
-    ck_assert_str_eq(cluster_value(world->node.cluster, name), value);
+    const char *is = cluster_value(world->node.cluster, name);
+    struct mono end = mono_add(clock_mono(), 5000);
+    while ((is == NULL || strcmp(is, value) != 0) && mono_before(clock_mono(), end)) {
+        run_for(world->loop, 5);
+        is = cluster_value(world->node.cluster, name);
+    }
+    ck_assert_str_eq(is, value);
 }
 
 /* ---- tests ------------------------------------------------------------------------------------ */
@@ -198,20 +179,21 @@ static void key_is(struct world *world, const char *name, const char *value)
 START_TEST(settings)
 {
     struct world *world = world_new();
-    expect(world, "PATCH /config", "{\"ttl\":20,\"postgresql\":{\"use_slots\":true}}", 200,
-           "{\"ttl\": 20, \"synchronous_mode\": true, \"postgresql\": {\"use_slots\": true}}");
+    rest_expect(&world->rest, "PATCH /config", "{\"ttl\":20,\"postgresql\":{\"use_slots\":true}}",
+                200,
+                "{\"ttl\": 20, \"synchronous_mode\": true, \"postgresql\": {\"use_slots\": true}}");
     key_is(world, "config",
            "{\"ttl\":20,\"synchronous_mode\":true,\"postgresql\":{\"use_slots\":true}}");
-    expect(world, "PATCH /config", "{\"ttl\":20}", 200, NULL);
-    expect(world, "PATCH /config", "{\"ttl\":null}", 200,
-           "{\"synchronous_mode\": true, \"postgresql\": {\"use_slots\": true}}");
-    expect(world, "PATCH /config", "{\"synchronous_mode\":\"quorum\"}", 400, NULL);
-    ck_assert_ptr_nonnull(strstr(world->body, "quorum"));
-    expect(world, "PUT /config", "{\"ttl\":30}", 200, "{\"ttl\": 30}");
+    rest_expect(&world->rest, "PATCH /config", "{\"ttl\":20}", 200, NULL);
+    rest_expect(&world->rest, "PATCH /config", "{\"ttl\":null}", 200,
+                "{\"synchronous_mode\": true, \"postgresql\": {\"use_slots\": true}}");
+    rest_expect(&world->rest, "PATCH /config", "{\"synchronous_mode\":\"quorum\"}", 400, NULL);
+    ck_assert_ptr_nonnull(strstr(world->rest.body, "quorum"));
+    rest_expect(&world->rest, "PUT /config", "{\"ttl\":30}", 200, "{\"ttl\": 30}");
     key_is(world, "config", "{\"ttl\":30}");
-    expect(world, "GET /config", NULL, 200, "{\"ttl\": 30}");
+    rest_expect(&world->rest, "GET /config", NULL, 200, "{\"ttl\": 30}");
     put(world, "config", NULL);
-    expect(world, "PATCH /config", "{\"ttl\":20}", 503, NULL);
+    rest_expect(&world->rest, "PATCH /config", "{\"ttl\":20}", 503, NULL);
     world_free(world);
 }
 END_TEST
@@ -227,18 +209,18 @@ START_TEST(switchover)
 {
     struct world *world = world_new();
     struct http_call *call =
-        start(world, "POST", "/switchover", "{\"leader\":\"a\",\"candidate\":\"b\"}");
+        rest_start(&world->rest, "POST /switchover", "{\"leader\":\"a\",\"candidate\":\"b\"}");
     store_node_wait(&world->node, failover_is_asked, 5000);
     ck_assert_str_eq(cluster_value(world->node.cluster, "failover"),
                      "{\"leader\":\"a\",\"member\":\"b\"}");
     run_for(world->loop, 200);
-    ck_assert(!world->done);
+    ck_assert(!world->rest.done);
     put(world, "leader", "b");
     put(world, "failover", "{}");
-    run_until(world->loop, &world->done, 5000);
+    rest_wait(&world->rest);
     http_call_free(call);
-    ck_assert_int_eq(world->status, 200);
-    ck_assert_str_eq(world->body, "Successfully switched over to \"b\"");
+    ck_assert_int_eq(world->rest.status, 200);
+    ck_assert_str_eq(world->rest.body, "Successfully switched over to \"b\"");
     world_free(world);
 }
 END_TEST
@@ -247,20 +229,20 @@ END_TEST
 START_TEST(switchover_that_fails)
 {
     struct world *world = world_new();
-    struct http_call *call = start(world, "POST", "/switchover", "{\"leader\":\"a\"}");
+    struct http_call *call = rest_start(&world->rest, "POST /switchover", "{\"leader\":\"a\"}");
     store_node_wait(&world->node, failover_is_asked, 5000);
     put(world, "failover", "{}");
-    run_until(world->loop, &world->done, 5000);
+    rest_wait(&world->rest);
     http_call_free(call);
-    ck_assert_int_eq(world->status, 503);
-    ck_assert_str_eq(world->body, "Switchover failed");
-    call = start(world, "POST", "/failover", "{\"candidate\":\"b\"}");
+    ck_assert_int_eq(world->rest.status, 503);
+    ck_assert_str_eq(world->rest.body, "Switchover failed");
+    call = rest_start(&world->rest, "POST /failover", "{\"candidate\":\"b\"}");
     store_node_wait(&world->node, failover_is_asked, 5000);
     put(world, "leader", "c");
-    run_until(world->loop, &world->done, 5000);
+    rest_wait(&world->rest);
     http_call_free(call);
-    ck_assert_int_eq(world->status, 200);
-    ck_assert_str_eq(world->body, "Failed over to \"c\" instead of \"b\"");
+    ck_assert_int_eq(world->rest.status, 200);
+    ck_assert_str_eq(world->rest.body, "Failed over to \"c\" instead of \"b\"");
     world_free(world);
 }
 END_TEST
@@ -272,8 +254,8 @@ START_TEST(no_good_candidate)
     struct tags *tags = &world->stub.view.tags;
     tags->n = 1;
     tags->all[0] = (struct tag){ "nofailover", "true" };
-    expect(world, "POST /switchover", "{\"leader\":\"a\"}", 412,
-           "switchover is not possible: no good candidates have been found");
+    rest_expect(&world->rest, "POST /switchover", "{\"leader\":\"a\"}", 412,
+                "switchover is not possible: no good candidates have been found");
     ck_assert_ptr_null(cluster_value(world->node.cluster, "failover"));
     world_free(world);
 }
@@ -283,13 +265,63 @@ END_TEST
 START_TEST(schedule)
 {
     struct world *world = world_new();
-    expect(world, "DELETE /switchover", NULL, 404, "no switchover is scheduled");
-    expect(world, "POST /switchover",
-           "{\"leader\":\"a\",\"scheduled_at\":\"2099-01-01T00:00:00+00:00\"}", 202,
-           "Switchover scheduled");
+    rest_expect(&world->rest, "DELETE /switchover", NULL, 404, "no switchover is scheduled");
+    rest_expect(&world->rest, "POST /switchover",
+                "{\"leader\":\"a\",\"scheduled_at\":\"2099-01-01T00:00:00+00:00\"}", 202,
+                "Switchover scheduled");
     key_is(world, "failover", "{\"leader\":\"a\",\"scheduled_at\":\"2099-01-01T00:00:00+00:00\"}");
-    expect(world, "DELETE /switchover", NULL, 200, "scheduled switchover deleted");
+    rest_expect(&world->rest, "DELETE /switchover", NULL, 200, "scheduled switchover deleted");
     key_is(world, "failover", "{}");
+    world_free(world);
+}
+END_TEST
+
+static void on_put(void *arg, const struct etcd_write_result *result)
+{
+    ck_assert_int_eq(result->outcome.code, ERR_OK);
+    *(bool *)arg = true;
+}
+
+/* As a living member does: under its lease. */
+static void put_living_member(struct world *world, const char *name)
+{
+    bool done = false;
+    char key[64];
+    snprintf(key, sizeof(key), "/service/t/members/%s", name);
+    struct etcd_put put = { .key = key,
+                            .value = "{}",
+                            .value_len = 2,
+                            .lease = lease_keeper_lease(world->node.keeper)->id };
+    struct etcd_how how = { .timeout_ms = 8000, .endpoint = ETCD_ANY };
+    struct etcd_call *call = etcd_put(world->node.etcd, &put, how, on_put, &done);
+    run_until(world->loop, &done, 10000);
+    etcd_call_free(call);
+}
+
+/* Design part 9: who is gone for good is removed, nobody else. */
+START_TEST(member_removed)
+{
+    struct world *world = world_new();
+    rest_expect(&world->rest, "DELETE /pgvigil/members/a", NULL, 409, NULL);
+    ck_assert_ptr_nonnull(strstr(world->rest.body, "a is the leader"));
+    rest_expect(&world->rest, "DELETE /pgvigil/members/b", NULL, 409, NULL);
+    ck_assert_ptr_nonnull(strstr(world->rest.body, "/sync names b"));
+    rest_expect(&world->rest, "DELETE /pgvigil/members/x", NULL, 404,
+                "no member x, and no slot that was made for it");
+    ck_assert_int_eq(world->slots_dropped, 0);
+    rest_expect(&world->rest, "DELETE /pgvigil/members/gone", NULL, 200, "gone is removed");
+    ck_assert_int_eq(world->slots_dropped, 1);
+    put_living_member(world, "gone");
+    key_is(world, "members/gone", "{}");
+    rest_expect(&world->rest, "DELETE /pgvigil/members/gone", NULL, 409, NULL);
+    ck_assert_ptr_nonnull(strstr(world->rest.body, "gone is alive"));
+    key_is(world, "members/gone", "{}");
+    ck_assert_int_eq(world->slots_dropped, 1);
+    put(world, "members/gone", "{\"left\":\"behind\"}");
+    key_is(world, "members/gone", "{\"left\":\"behind\"}");
+    rest_expect(&world->rest, "DELETE /pgvigil/members/gone", NULL, 200, "gone is removed");
+    ck_assert_ptr_null(cluster_value(world->node.cluster, "members/gone"));
+    ck_assert_int_eq(world->slots_dropped, 2);
     world_free(world);
 }
 END_TEST
@@ -299,9 +331,9 @@ END_TEST
 static void on_exit_of_tool(void *arg, const struct process_result *result)
 {
     struct world *world = arg;
-    world->done = true;
-    world->status = result->exit_code;
-    text_copy(world->body, sizeof(world->body), result->output);
+    world->rest.done = true;
+    world->rest.status = result->exit_code;
+    text_copy(world->rest.body, sizeof(world->rest.body), result->output);
 }
 
 static struct process *patronictl(struct world *world, const char *const *arguments)
@@ -311,7 +343,7 @@ static struct process *patronictl(struct world *world, const char *const *argume
     struct err err;
     for (size_t i = 0; arguments[i] != NULL; i++)
         argv[3 + i] = arguments[i];
-    world->done = false;
+    world->rest.done = false;
     struct process_spec spec = { .argv = argv,
                                  .deadline = mono_add(clock_mono(), 60000),
                                  .done = on_exit_of_tool,
@@ -323,10 +355,10 @@ static struct process *patronictl(struct world *world, const char *const *argume
 static void run_patronictl(struct world *world, const char *const *arguments, const char *says)
 {
     struct process *process = patronictl(world, arguments);
-    run_until(world->loop, &world->done, 60000);
+    run_until(world->loop, &world->rest.done, 60000);
     process_free(process);
-    ck_assert_msg(world->status == 0 && strstr(world->body, says) != NULL, "%s: %d\n%s",
-                  arguments[0], world->status, world->body);
+    ck_assert_msg(world->rest.status == 0 && strstr(world->rest.body, says) != NULL, "%s: %d\n%s",
+                  arguments[0], world->rest.status, world->rest.body);
 }
 
 #define PATRONICTL(world, says, ...)                                                               \
@@ -351,10 +383,10 @@ START_TEST(patronictl_works)
     store_node_wait(&world->node, failover_is_asked, 20000);
     put(world, "leader", "b");
     put(world, "failover", "{}");
-    run_until(world->loop, &world->done, 30000);
+    run_until(world->loop, &world->rest.done, 30000);
     process_free(process);
-    ck_assert_int_eq(world->status, 0);
-    ck_assert_ptr_nonnull(strstr(world->body, "Successfully switched over to \"b\""));
+    ck_assert_int_eq(world->rest.status, 0);
+    ck_assert_ptr_nonnull(strstr(world->rest.body, "Successfully switched over to \"b\""));
     world_free(world);
 }
 END_TEST
@@ -371,12 +403,18 @@ int main(void)
     tcase_add_test(tcase, switchover_that_fails);
     tcase_add_test(tcase, no_good_candidate);
     tcase_add_test(tcase, schedule);
+    tcase_add_test(tcase, member_removed);
+    suite_add_tcase(suite, tcase);
+    /* Eight starts of a program in Python. */
+    TCase *tool = tcase_create("patronictl");
+    tcase_set_tags(tool, "slow");
+    tcase_set_timeout(tool, 120);
     /* Debian's patronictl speaks etcd only with python3-etcd beside it. */
     if (access("/usr/lib/python3/dist-packages/etcd/__init__.py", R_OK) == 0)
-        tcase_add_test(tcase, patronictl_works);
+        tcase_add_test(tool, patronictl_works);
     else
         printf("patronictl has no etcd module here: not tried\n");
-    suite_add_tcase(suite, tcase);
+    suite_add_tcase(suite, tool);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -121,6 +121,28 @@ START_TEST(test_drop)
 }
 END_TEST
 
+/* Who is gone for good by a person's word holds no WAL any longer, unless it is back. */
+START_TEST(test_drop_soon)
+{
+    struct slot_plan plan;
+    add_peer("node-2", true);
+    add_slot("archive", false);
+    slots_plan(slots, &view, &facts, 1800, &plan);
+    make(&plan);
+    ck_assert(!slots_drop_soon(slots, "archive"));
+    ck_assert(slots_drop_soon(slots, "node_2"));
+    slots_plan(slots, &view, &facts, 1800, &plan);
+    ck_assert_uint_eq(plan.n_drop, 0);
+    view.store.n_peers = 0;
+    slots_plan(slots, &view, &facts, 1800, &plan);
+    ck_assert_uint_eq(plan.n_drop, 0);
+    ck_assert(slots_drop_soon(slots, "node_2"));
+    slots_plan(slots, &view, &facts, 1800, &plan);
+    ck_assert_uint_eq(plan.n_drop, 1);
+    ck_assert_str_eq(plan.drop[0], "node_2");
+}
+END_TEST
+
 /* What is ours is known after a restart: it was written before the slot was made. */
 START_TEST(test_remembered)
 {
@@ -148,6 +170,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_create);
     tcase_add_test(tcase, test_drop);
+    tcase_add_test(tcase, test_drop_soon);
     tcase_add_test(tcase, test_remembered);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
