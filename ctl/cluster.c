@@ -5,7 +5,7 @@
 
 #include "base/clean.h"
 #include "base/mem.h"
-#include "cluster/lsn.h"
+#include "cluster/cluster_json.h"
 #include "cluster/sync_state_json.h"
 #include "ctl/ctl.h"
 #include "etcd/kv.h"
@@ -28,7 +28,7 @@ struct keys {
     char leader[LIMIT_NAME];
     struct sync_state sync;
     json_t *failover;
-    int64_t optime;
+    lsn_t optime;
     enum err_code code;
     char error[ERR_TEXT_MAX];
 };
@@ -60,7 +60,7 @@ static void read_key(struct keys *keys, const char *name, const struct etcd_kv *
     else if (strcmp(name, "failover") == 0)
         keys->failover = json_incref(value);
     else if (strcmp(name, "status") == 0)
-        keys->optime = json_integer_value(json_object_get(value, "optime"));
+        keys->optime = (lsn_t)json_integer_value(json_object_get(value, "optime"));
     else if (strcmp(name, "config") == 0) {
         cluster->config = json_incref(value);
         cluster->config_revision = kv->mod_revision;
@@ -79,86 +79,10 @@ static void on_keys(void *arg, const struct etcd_range_result *result)
     loop_stop(keys->ctl->loop);
 }
 
-static void add_address(json_t *entry, const char *conn_url)
-{
-    const char *host = strstr(conn_url, "://");
-    if (host == NULL)
-        return;
-    host += 3;
-    bool bracket = *host == '[';
-    host += bracket ? 1 : 0;
-    size_t len = strcspn(host, bracket ? "]" : ":/");
-    json_object_set_new(entry, "host", json_stringn(host, len));
-    const char *colon = host + len + (bracket && host[len] == ']' ? 1 : 0);
-    if (*colon == ':')
-        json_object_set_new(entry, "port", json_integer(strtol(colon + 1, NULL, 10)));
-}
-
-static void add_position(json_t *entry, const char *lsn_key, const char *lag_key,
-                         const json_t *position, int64_t optime)
-{
-    if (!json_is_integer(position)) {
-        json_object_set_new(entry, lsn_key, json_string("unknown"));
-        json_object_set_new(entry, lag_key, json_string("unknown"));
-        return;
-    }
-    int64_t lsn = json_integer_value(position);
-    char text[LSN_TEXT_MAX];
-    json_object_set_new(entry, lsn_key, json_string(lsn_format((lsn_t)lsn, text)));
-    json_object_set_new(entry, lag_key, json_integer(optime > lsn ? optime - lsn : 0));
-}
-
-static const char *role_of(const struct keys *keys, const char *name)
-{
-    if (strcmp(keys->leader, name) == 0)
-        return "leader";
-    return sync_in_force(&keys->sync) && names_has(&keys->sync.standbys, name) ? "sync_standby"
-                                                                               : "replica";
-}
-
-static json_t *member_entry(const struct keys *keys, const char *name, const json_t *member)
-{
-    static const char *const copied[] = { "timeline", "pending_restart", "pending_restart_reason",
-                                          "scheduled_restart", "tags" };
-    json_t *entry = json_object();
-    const char *role = role_of(keys, name);
-    bool leader = strcmp(role, "leader") == 0;
-    const char *state = leader ? "" : ctl_text(member, "replication_state");
-    json_object_set_new(entry, "name", json_string(name));
-    json_object_set_new(entry, "role", json_string(role));
-    json_object_set_new(entry, "state",
-                        json_string(state[0] != '\0' ? state : ctl_text(member, "state")));
-    json_object_set_new(entry, "api_url", json_string(ctl_text(member, "api_url")));
-    add_address(entry, ctl_text(member, "conn_url"));
-    for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
-        if (json_object_get(member, copied[i]) != NULL)
-            json_object_set(entry, copied[i], json_object_get(member, copied[i]));
-    if (leader)
-        return entry;
-    add_position(entry, "receive_lsn", "receive_lag", json_object_get(member, "receive_lsn"),
-                 keys->optime);
-    add_position(entry, "replay_lsn", "replay_lag", json_object_get(member, "replay_lsn"),
-                 keys->optime);
-    add_position(entry, "lsn", "lag", json_object_get(member, "xlog_location"), keys->optime);
-    return entry;
-}
-
-static void add_schedule(json_t *to, const json_t *failover)
-{
-    if (ctl_text(failover, "scheduled_at")[0] == '\0')
-        return;
-    json_t *entry = json_object();
-    json_object_set(entry, "at", json_object_get(failover, "scheduled_at"));
-    if (ctl_text(failover, "leader")[0] != '\0')
-        json_object_set(entry, "from", json_object_get(failover, "leader"));
-    if (ctl_text(failover, "member")[0] != '\0')
-        json_object_set(entry, "to", json_object_get(failover, "member"));
-    json_object_set_new(to, "scheduled_switchover", entry);
-}
-
 static void build(struct keys *keys)
 {
     struct ctl_cluster *cluster = keys->cluster;
+    const struct cluster_facts facts = { keys->leader, &keys->sync, keys->optime };
     const char *name;
     json_t *value;
     json_t *members = json_array(), *witnesses = json_array();
@@ -167,18 +91,15 @@ static void build(struct keys *keys)
         bool paused = json_is_true(json_object_get(value, "pause"));
         cluster->all_paused &= paused;
         cluster->none_paused &= !paused;
-        json_array_append_new(members, member_entry(keys, name, value));
+        json_array_append_new(members, cluster_member_json(&facts, name, value));
     }
     json_object_foreach (keys->witnesses, name, value) {
-        json_t *entry = json_object();
-        json_object_set_new(entry, "name", json_string(name));
-        json_object_update(entry, value);
-        json_array_append_new(witnesses, entry);
+        json_array_append_new(witnesses, cluster_witness_json(name, value));
     }
     cluster->cluster = json_object();
     json_object_set_new(cluster->cluster, "members", members);
     cluster->pause = json_is_true(json_object_get(cluster->config, "pause"));
-    add_schedule(cluster->cluster, keys->failover);
+    cluster_add_schedule(cluster->cluster, keys->failover);
     json_object_set_new(cluster->cluster, "witness", witnesses);
 }
 
@@ -239,25 +160,6 @@ static enum err_code load_rest(struct ctl *ctl, struct ctl_cluster *cluster, str
     return ERR_OK;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(ctl_text(*(json_t *const *)a, "name"), ctl_text(*(json_t *const *)b, "name"));
-}
-
-static void sort_members(json_t *cluster)
-{
-    json_t *members = json_object_get(cluster, "members");
-    size_t n = json_array_size(members);
-    json_t **sorted = mem_array(n + 1, sizeof(sorted[0]));
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = json_incref(json_array_get(members, i));
-    qsort(sorted, n, sizeof(sorted[0]), by_name);
-    json_array_clear(members);
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(members, sorted[i]);
-    free(sorted);
-}
-
 enum err_code ctl_cluster_load(struct ctl *ctl, struct ctl_cluster *ret_cluster, struct err *err)
 {
     struct ctl_cluster cluster = { 0 };
@@ -267,7 +169,7 @@ enum err_code ctl_cluster_load(struct ctl *ctl, struct ctl_cluster *ret_cluster,
         ctl_cluster_done(&cluster);
         return code;
     }
-    sort_members(cluster.cluster);
+    cluster_sort_members(json_object_get(cluster.cluster, "members"));
     size_t i;
     json_t *member;
     json_array_foreach (json_object_get(cluster.cluster, "members"), i, member) {
