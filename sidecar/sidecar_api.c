@@ -147,6 +147,9 @@ static struct api_settings api_settings_of(const struct config *config,
         .n_allowlist = rest->allowlist.n,
         .allowlist = (const char *const *)rest->allowlist.item,
         .allowlist_include_members = rest->allowlist_include_members,
+        .server_tokens = rest->server_tokens,
+        .n_headers = rest->headers.n,
+        .headers = (const char *const *)rest->headers.item,
     };
 }
 

@@ -31,8 +31,10 @@ struct config_restapi {
     int verify_client; /* enum config_verify */
     struct text_list allowlist;
     bool allowlist_include_members;
-    json_t *http_extra_headers, *https_extra_headers; /* object of texts, or NULL */
-    char *username, *password;                        /* restapi.authentication */
+    json_t *http_extra_headers, *https_extra_headers; /* as written; NULL: none */
+    struct text_list headers;  /* "Name: value" of both, the latter only with TLS; they win */
+    char *server_tokens;       /* "original" (default), "minimal", "productonly" */
+    char *username, *password; /* restapi.authentication */
 };
 
 /* How we (and pgvigilctl) call other members' REST API. */

@@ -63,6 +63,9 @@ struct text_list {
     size_t n;
     char **item;
 };
+/* Takes the string. */
+void text_list_add(struct text_list *list, char *item);
+void text_list_done(struct text_list *list);
 
 struct option_table {
     const struct option *rows;

@@ -82,13 +82,6 @@ static void free_members(struct config_managed_etcd *managed)
     }
 }
 
-static void free_list(struct text_list *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        free(list->item[i]);
-    free(list->item);
-}
-
 struct config *config_free(struct config *config)
 {
     if (config == NULL)
@@ -98,7 +91,8 @@ struct config *config_free(struct config *config)
     json_decref(config->bootstrap.tree);
     json_decref(config->tree);
     free_members(&config->managed);
-    free_list(&config->etcd.endpoints);
+    text_list_done(&config->etcd.endpoints);
+    text_list_done(&config->restapi.headers);
     free(config->prefix);
     free(config);
     return NULL;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cluster/sync_state.h"
 #include "cluster/tags_json.h"
+#include "json/json.h"
 
 /* ---- names -------------------------------------------------------------------------- */
 
@@ -132,6 +133,55 @@ static void set_default(char **field, const char *value)
         *field = mem_strdup(value);
 }
 
+/* A header is one line, whoever writes it. */
+static enum err_code check_header(const char *name, const char *value, struct err *err)
+{
+    static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "!#$%&'*+-.^_`|~";
+    if (name[0] == '\0' || name[strspn(name, token)] != '\0')
+        return err_set(err, ERR_INVALID, "restapi: extra header \"%s\": not a header's name", name);
+    for (const char *c = value; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return err_set(err, ERR_INVALID,
+                           "restapi: extra header %s: a value is one line of text", name);
+    return ERR_OK;
+}
+
+static enum err_code add_header(struct text_list *headers, const char *name, const json_t *value,
+                                struct err *err)
+{
+    auto_text struct text line = text_new(LIMIT_HTTP_HEADER);
+    auto_text struct text text = text_new(LIMIT_HTTP_HEADER);
+    if (json_is_string(value))
+        text_add(&text, json_string_value(value));
+    else
+        json_write(&text, value);
+    enum err_code code = check_header(name, text_str(&text), err);
+    if (code != ERR_OK)
+        return code;
+    text_addf(&line, "%s: %s", name, text_str(&text));
+    text_list_add(headers, text_take(&line));
+    return ERR_OK;
+}
+
+/* https_extra_headers replace equal ones of http_extra_headers, and need TLS. */
+static enum err_code complete_headers(struct config_restapi *api, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    const char *name;
+    json_t *value;
+    auto_json json_t *headers = json_object();
+    if (api->http_extra_headers != NULL)
+        json_object_update(headers, api->http_extra_headers);
+    if (api->https_extra_headers != NULL && api->certfile != NULL)
+        json_object_update(headers, api->https_extra_headers);
+    json_object_foreach (headers, name, value) {
+        if (code == ERR_OK)
+            code = add_header(&api->headers, name, value, err);
+    }
+    return code;
+}
+
 static enum err_code complete_api(struct config *config, struct err *err)
 {
     struct config_restapi *api = &config->restapi;
@@ -155,7 +205,7 @@ static enum err_code complete_api(struct config *config, struct err *err)
         ctl->password = mem_strdup(api->password);
     }
     set_default(&ctl->cacert, api->cafile);
-    return ERR_OK;
+    return complete_headers(api, err);
 }
 
 static enum err_code check_absolute(const char *what, const char *path, struct err *err)

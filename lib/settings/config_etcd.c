@@ -104,12 +104,6 @@ static enum err_code read_members(struct config *config, struct text *warnings, 
 
 /* ---- endpoints ---------------------------------------------------------------------- */
 
-static void add_endpoint(struct text_list *endpoints, char *endpoint)
-{
-    endpoints->item = mem_grow(endpoints->item, (endpoints->n + 1) * sizeof(char *));
-    endpoints->item[endpoints->n++] = endpoint;
-}
-
 static enum err_code add_host(struct config_etcd *etcd, const char *host, struct err *err)
 {
     struct text endpoint = text_new(LIMIT_URL - 1);
@@ -131,7 +125,7 @@ static enum err_code add_host(struct config_etcd *etcd, const char *host, struct
     }
     if (endpoint.len > 0 && endpoint.data[endpoint.len - 1] == '/')
         endpoint.data[endpoint.len - 1] = '\0';
-    add_endpoint(&etcd->endpoints, text_take(&endpoint));
+    text_list_add(&etcd->endpoints, text_take(&endpoint));
     return ERR_OK;
 }
 
@@ -163,7 +157,7 @@ static void use_members(struct config *config)
     struct config_etcd *etcd = &config->etcd;
     const struct config_managed_etcd *managed = &config->managed;
     for (size_t i = 0; i < managed->n && i < LIMIT_ENDPOINTS; i++)
-        add_endpoint(&etcd->endpoints, mem_strdup(managed->members[i].client_url));
+        text_list_add(&etcd->endpoints, mem_strdup(managed->members[i].client_url));
     etcd->cacert = mem_strdup(managed->ca);
     etcd->cert = mem_strdup(managed->cert);
     etcd->key = mem_strdup(managed->key);

@@ -173,7 +173,7 @@ static enum err_code set_choice(const struct option *option, int *field, const j
 
 /* ---- lists -------------------------------------------------------------------------- */
 
-static void list_free(struct text_list *list)
+void text_list_done(struct text_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
         free(list->item[i]);
@@ -181,7 +181,7 @@ static void list_free(struct text_list *list)
     *list = (struct text_list){ .n = 0 };
 }
 
-static void list_add(struct text_list *list, char *item)
+void text_list_add(struct text_list *list, char *item)
 {
     list->item = mem_grow(list->item, (list->n + 1) * sizeof(list->item[0]));
     list->item[list->n++] = item;
@@ -197,7 +197,7 @@ static struct text_list split(const char *text, const char *separators)
         while (end > skip && (text[end - 1] == ' ' || text[end - 1] == '\t'))
             end--;
         if (end > skip)
-            list_add(&list, mem_strndup(text + skip, end - skip));
+            text_list_add(&list, mem_strndup(text + skip, end - skip));
         text += len;
         text += *text != '\0';
     }
@@ -220,16 +220,16 @@ static enum err_code set_list(const struct option *option, struct text_list *fie
     json_array_foreach (value, i, item) {
         char *text = scalar_text(item);
         if (text == NULL) {
-            list_free(&list);
+            text_list_done(&list);
             return expected(option, "a text as item of the list", item, err);
         }
-        list_add(&list, text);
+        text_list_add(&list, text);
     }
     if (option->max != 0 && list.n > (size_t)option->max) {
-        list_free(&list);
+        text_list_done(&list);
         return err_set(err, ERR_INVALID, "more than %lld items", (long long)option->max);
     }
-    list_free(field);
+    text_list_done(field);
     *field = list;
     return ERR_OK;
 }
@@ -264,7 +264,7 @@ static void clear(const struct option *option, void *field)
         *(char **)field = NULL;
         return;
     case OPTION_LIST:
-        list_free(field);
+        text_list_done(field);
         return;
     case OPTION_TREE:
         json_decref(*(json_t **)field);

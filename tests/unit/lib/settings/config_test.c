@@ -238,7 +238,8 @@ START_TEST(environment)
     ck_assert_str_eq(config->prefix, "/service/other/");
     ck_assert_str_eq(config->postgresql.superuser.password, "secret");
     ck_assert_str_eq(config->etcd.endpoints.item[1], "http://b:2379");
-    ck_assert_ptr_nonnull(json_object_get(config->restapi.http_extra_headers, "X-A"));
+    ck_assert_uint_eq(config->restapi.headers.n, 1);
+    ck_assert_str_eq(config->restapi.headers.item[0], "X-A: b");
     ck_assert_uint_eq(config->restapi.allowlist.n, 2);
     ck_assert_ptr_null(config->managed.cert);
     ck_assert(config->cpu_limited);
@@ -246,6 +247,28 @@ START_TEST(environment)
     ck_assert_ptr_null(getenv("PATRONI_NAME"));
     ck_assert_ptr_null(getenv("PATRONI_SUPERUSER_PASSWORD"));
     ck_assert_ptr_nonnull(getenv("PATRONI_ETCD_CERT"));
+    config_free(config);
+}
+END_TEST
+
+/* patroni-compat 2.1: those of https count only with TLS, and then they win. */
+START_TEST(extra_headers)
+{
+    static const char plain[] =
+        "restapi: {listen: ':8008', connect_address: 'a:1', %s"
+        "http_extra_headers: {A: 1, B: x}, https_extra_headers: {B: y, C: z}}";
+    char yaml[300];
+    snprintf(yaml, sizeof(yaml), plain, "");
+    struct config *config = load_text(minimal, yaml, false);
+    ck_assert_uint_eq(config->restapi.headers.n, 2);
+    ck_assert_str_eq(config->restapi.headers.item[0], "A: 1");
+    ck_assert_str_eq(config->restapi.headers.item[1], "B: x");
+    config_free(config);
+    snprintf(yaml, sizeof(yaml), plain, "certfile: /c, ");
+    config = load_text(minimal, yaml, false);
+    ck_assert_uint_eq(config->restapi.headers.n, 3);
+    ck_assert_str_eq(config->restapi.headers.item[1], "B: y");
+    ck_assert_str_eq(config->restapi.headers.item[2], "C: z");
     config_free(config);
 }
 END_TEST
@@ -340,6 +363,12 @@ static const struct {
       "restapi.authentication: give username and password" },
     { minimal, "restapi: {listen: ':8008', connect_address: 'a:1', verify_client: maybe}\n",
       "restapi.verify_client: expected one of none|optional|required" },
+    { minimal,
+      "restapi: {listen: ':8008', connect_address: 'a:1', http_extra_headers: {'A b': c}}\n",
+      "extra header \"A b\": not a header's name" },
+    { minimal,
+      "restapi: {listen: ':8008', connect_address: 'a:1', http_extra_headers: {A: \"b\\r\\nC: d\"}}\n",
+      "extra header A: a value is one line" },
     { minimal, "ctl: {authentication: {password: p}}\n", "ctl.authentication" },
     { minimal, "log: {level: loud}\n", "log.level: expected debug" },
     { minimal, "etcd3: null\n", "no store" },
@@ -539,6 +568,7 @@ int main(void)
     tcase_add_test(tc, witness);
     tcase_add_test(tc, further_data_node);
     tcase_add_test(tc, environment);
+    tcase_add_test(tc, extra_headers);
     tcase_add_test(tc, configuration_in_a_variable);
     tcase_add_test(tc, directory);
     tcase_add_test(tc, warnings_name_the_place);
