@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "etcd/kv.h"
+#include "json/json.h"
 
 static void on_changed(void *arg)
 {
@@ -123,6 +124,31 @@ void store_node_stop(struct store_node *node)
     cluster_free(node->cluster);
     etcd_free(node->etcd);
     http_free(node->http);
+}
+
+struct loop *store_nodes_start(struct etcd_cluster *servers, int n, struct store_node *a,
+                               struct store_node *b)
+{
+    json_setup();
+    http_setup();
+    struct loop *loop = loop_new();
+    etcd_cluster_start(servers, loop, n, NULL);
+    store_node_start(a, servers, "a", STORE_NODES_TTL_MS);
+    if (b != NULL)
+        store_node_start(b, servers, "b", STORE_NODES_TTL_MS);
+    store_node_wait(a, store_node_ready, 20000);
+    if (b != NULL)
+        store_node_wait(b, store_node_ready, 20000);
+    return loop;
+}
+
+void store_nodes_stop(struct etcd_cluster *servers, struct store_node *a, struct store_node *b)
+{
+    store_node_stop(a);
+    if (b != NULL)
+        store_node_stop(b);
+    etcd_cluster_stop(servers);
+    loop_free(servers->loop);
 }
 
 struct view *store_node_view(struct store_node *node)

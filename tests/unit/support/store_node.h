@@ -33,6 +33,11 @@ struct store_node {
 void store_node_start(struct store_node *node, struct etcd_cluster *servers, const char *name,
                       int64_t ttl_ms);
 void store_node_stop(struct store_node *node);
+/* `n` etcd members and the nodes "a" and (unless NULL) "b", ready, on a new loop. */
+enum { STORE_NODES_TTL_MS = 3000 };
+struct loop *store_nodes_start(struct etcd_cluster *servers, int n, struct store_node *a,
+                               struct store_node *b);
+void store_nodes_stop(struct etcd_cluster *servers, struct store_node *a, struct store_node *b);
 /* The view as of now, its store part and lease filled. On the heap: free it. */
 struct view *store_node_view(struct store_node *node);
 /* Runs one step to its end. */

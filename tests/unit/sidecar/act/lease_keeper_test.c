@@ -10,20 +10,13 @@
 #include "etcd/lease.h"
 #include "json/json.h"
 
-enum { TTL_MS = 3000 };
-
 static struct loop *loop;
 static struct etcd_cluster servers;
 static struct store_node node;
 
 static void setup_servers(int n)
 {
-    json_setup();
-    http_setup();
-    loop = loop_new();
-    etcd_cluster_start(&servers, loop, n, NULL);
-    store_node_start(&node, &servers, "a", TTL_MS);
-    store_node_wait(&node, store_node_ready, 20000);
+    loop = store_nodes_start(&servers, n, &node, NULL);
 }
 
 static void setup(void)
@@ -45,14 +38,12 @@ static void setup_slow(void)
     http_setup();
     loop = loop_new();
     etcd_cluster_start(&servers, loop, 1, slow);
-    store_node_start(&node, &servers, "a", TTL_MS);
+    store_node_start(&node, &servers, "a", STORE_NODES_TTL_MS);
 }
 
 static void teardown(void)
 {
-    store_node_stop(&node);
-    etcd_cluster_stop(&servers);
-    loop_free(loop);
+    store_nodes_stop(&servers, &node, NULL);
 }
 
 static void take(void)
@@ -72,8 +63,9 @@ START_TEST(a_renewal_counts)
 {
     take();
     const struct lease *lease = lease_keeper_lease(node.keeper);
-    ck_assert_int_le(lease->held_until.ms, clock_mono().ms + TTL_MS);
-    ck_assert_int_eq(node.deadline.ms, lease->held_until.ms - lease_margin_ms(TTL_MS, false));
+    ck_assert_int_le(lease->held_until.ms, clock_mono().ms + STORE_NODES_TTL_MS);
+    ck_assert_int_eq(node.deadline.ms,
+                     lease->held_until.ms - lease_margin_ms(STORE_NODES_TTL_MS, false));
     ck_assert_int_eq(node.deadline_lease, lease->id);
     int64_t before_ms = lease->held_until.ms;
     run_for(loop, 2000);
@@ -91,7 +83,7 @@ START_TEST(a_stopped_etcd_renews_nothing)
     store_node_signal(&servers, 0, SIGSTOP);
     run_for(loop, 200); /* what had been answered already */
     int64_t until_ms = lease_keeper_lease(node.keeper)->held_until.ms;
-    store_node_wait(&node, holds_no_more, TTL_MS + 500);
+    store_node_wait(&node, holds_no_more, STORE_NODES_TTL_MS + 500);
     ck_assert_int_eq(lease_keeper_lease(node.keeper)->held_until.ms, until_ms);
     store_node_signal(&servers, 0, SIGCONT);
     run_for(loop, 1500);
@@ -127,9 +119,9 @@ START_TEST(a_revoked_lease_is_noticed)
         etcd_lease_revoke(node.etcd, lease_keeper_lease(node.keeper)->id, how, on_lease, &done);
     run_until(loop, &done, 2000);
     etcd_call_free(call);
-    store_node_wait(&node, not_owned, TTL_MS / 2);
+    store_node_wait(&node, not_owned, STORE_NODES_TTL_MS / 2);
     ck_assert(!store_node_holds(&node));
-    store_node_wait(&node, another_lease, TTL_MS);
+    store_node_wait(&node, another_lease, STORE_NODES_TTL_MS);
 }
 END_TEST
 
@@ -140,8 +132,8 @@ START_TEST(a_deleted_key_is_noticed)
     take();
     int64_t id = lease_keeper_lease(node.keeper)->id;
     store_node_put(&node, "/service/t/leader", NULL);
-    store_node_wait(&node, not_owned, TTL_MS / 2);
-    run_for(loop, TTL_MS);
+    store_node_wait(&node, not_owned, STORE_NODES_TTL_MS / 2);
+    run_for(loop, STORE_NODES_TTL_MS);
     ck_assert_int_eq(lease_keeper_lease(node.keeper)->id, id);
 }
 END_TEST
@@ -153,7 +145,7 @@ START_TEST(a_second_endpoint_takes_over)
     take();
     for (int server = 0; server < 3; server++) {
         store_node_signal(&servers, server, SIGSTOP);
-        struct mono end = mono_add(clock_mono(), TTL_MS);
+        struct mono end = mono_add(clock_mono(), STORE_NODES_TTL_MS);
         while (mono_before(clock_mono(), end)) {
             run_for(loop, 20);
             ck_assert_msg(store_node_holds(&node), "lost while m%d stood still", server);
@@ -161,7 +153,7 @@ START_TEST(a_second_endpoint_takes_over)
         /* Not thawed: etcd 3.5.16's former raft leader then revokes leases that live. */
         etcd_server_kill(&servers, server);
         etcd_server_start(&servers, server);
-        run_for(loop, TTL_MS);
+        run_for(loop, STORE_NODES_TTL_MS);
     }
 }
 END_TEST
@@ -172,7 +164,7 @@ START_TEST(a_renewal_publishes_the_confirmed_position)
     take();
     ck_assert_int_eq(store_node_step(&node, STEP_WRITE_SYNC, ""), ERR_OK);
     node.confirmed = "{\"timeline\":1,\"history\":[],\"lsn\":4711}";
-    run_for(loop, TTL_MS / 2);
+    run_for(loop, STORE_NODES_TTL_MS / 2);
     ck_assert_str_eq(cluster_value(node.cluster, "pgvigil/confirmed"), node.confirmed);
     struct view *view = store_node_view(&node);
     ck_assert(view->store.confirmed_exists);
@@ -190,7 +182,7 @@ START_TEST(a_stalled_process_is_not_renewed)
     node.stalls = true; /* stall_limit is 1 s there */
     run_for(loop, 2500);
     ck_assert(lease_keeper_stats(node.keeper)->stalled);
-    store_node_wait(&node, holds_no_more, TTL_MS + 500);
+    store_node_wait(&node, holds_no_more, STORE_NODES_TTL_MS + 500);
 }
 END_TEST
 
@@ -200,7 +192,7 @@ START_TEST(a_suspended_lease_runs_out)
     take();
     lease_keeper_suspend(node.keeper, true);
     int64_t until_ms = lease_keeper_lease(node.keeper)->held_until.ms;
-    store_node_wait(&node, holds_no_more, TTL_MS + 500);
+    store_node_wait(&node, holds_no_more, STORE_NODES_TTL_MS + 500);
     ck_assert_int_eq(lease_keeper_lease(node.keeper)->held_until.ms, until_ms);
 }
 END_TEST
@@ -234,17 +226,18 @@ static void check_moved(void)
 START_TEST(a_new_ttl_moves_the_key)
 {
     take();
-    lease_keeper_set_ttl(node.keeper, 2 * TTL_MS);
-    wait_for_length(2 * TTL_MS);
+    lease_keeper_set_ttl(node.keeper, 2 * STORE_NODES_TTL_MS);
+    wait_for_length(2 * STORE_NODES_TTL_MS);
     check_moved();
     run_for(loop, 2000);
     ck_assert(store_node_holds(&node));
     ck_assert_int_eq(node.deadline_lease, lease_keeper_lease(node.keeper)->id);
-    ck_assert_int_gt(node.deadline.ms, clock_mono().ms + TTL_MS);
+    ck_assert_int_gt(node.deadline.ms, clock_mono().ms + STORE_NODES_TTL_MS);
 
-    lease_keeper_set_ttl(node.keeper, TTL_MS);
-    lease_keeper_set_ttl(node.keeper, 2 * TTL_MS); /* and back, before anything happened */
-    lease_keeper_set_ttl(node.keeper, TTL_MS);
+    lease_keeper_set_ttl(node.keeper, STORE_NODES_TTL_MS);
+    lease_keeper_set_ttl(node.keeper,
+                         2 * STORE_NODES_TTL_MS); /* and back, before anything happened */
+    lease_keeper_set_ttl(node.keeper, STORE_NODES_TTL_MS);
     int64_t told_ms = node.deadline.ms;
     int64_t former = lease_keeper_lease(node.keeper)->id;
     ck_assert_int_eq(node.deadline_lease, former);
@@ -255,7 +248,7 @@ START_TEST(a_new_ttl_moves_the_key)
         ck_assert_msg(store_node_holds(&node), "a gap");
         ck_assert(mono_before(clock_mono(), end));
     }
-    ck_assert_int_le(told_ms, clock_mono().ms + TTL_MS);
+    ck_assert_int_le(told_ms, clock_mono().ms + STORE_NODES_TTL_MS);
     check_moved();
     run_for(loop, 1500);
     ck_assert(store_node_holds(&node));

@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "json/json.h"
 
-enum { TTL_MS = 3000 };
-
 static struct loop *loop;
 static struct etcd_cluster servers;
 static struct store_node a;
@@ -19,22 +17,12 @@ static struct store_node b;
 
 static void setup(void)
 {
-    json_setup();
-    http_setup();
-    loop = loop_new();
-    etcd_cluster_start(&servers, loop, 1, NULL);
-    store_node_start(&a, &servers, "a", TTL_MS);
-    store_node_start(&b, &servers, "b", TTL_MS);
-    store_node_wait(&a, store_node_ready, 20000);
-    store_node_wait(&b, store_node_ready, 20000);
+    loop = store_nodes_start(&servers, 1, &a, &b);
 }
 
 static void teardown(void)
 {
-    store_node_stop(&a);
-    store_node_stop(&b);
-    etcd_cluster_stop(&servers);
-    loop_free(loop);
+    store_nodes_stop(&servers, &a, &b);
 }
 
 static struct cluster_key key_of(struct store_node *node, const char *name)

@@ -11,8 +11,6 @@
 #include "etcd/lease.h"
 #include "json/json.h"
 
-enum { TTL_MS = 3000 };
-
 static struct loop *loop;
 static struct etcd_cluster servers;
 static struct store_node a;
@@ -20,22 +18,12 @@ static struct store_node b;
 
 static void setup(void)
 {
-    json_setup();
-    http_setup();
-    loop = loop_new();
-    etcd_cluster_start(&servers, loop, 1, NULL);
-    store_node_start(&a, &servers, "a", TTL_MS);
-    store_node_start(&b, &servers, "b", TTL_MS);
-    store_node_wait(&a, store_node_ready, 20000);
-    store_node_wait(&b, store_node_ready, 20000);
+    loop = store_nodes_start(&servers, 1, &a, &b);
 }
 
 static void teardown(void)
 {
-    store_node_stop(&a);
-    store_node_stop(&b);
-    etcd_cluster_stop(&servers);
-    loop_free(loop);
+    store_nodes_stop(&servers, &a, &b);
 }
 
 #define STEP_OK(node, kind, name)                                                                  \
@@ -159,7 +147,7 @@ START_TEST(an_unmarked_record_blocks_until_the_lease_is_gone)
     store_node_wait(&b, sees_leader, 500);
     store_node_put(&a, "/service/t/leader", NULL); /* by hand; the lease lives on */
     store_node_wait(&b, sees_no_leader, 500);
-    run_for(loop, TTL_MS);
+    run_for(loop, STORE_NODES_TTL_MS);
     ck_assert(!may_take(&b));
     STEP_FAILS(&b, STEP_TAKE_KEY, "", ERR_REFUSED, "may still live");
     int64_t id = lease_keeper_lease(a.keeper)->id;
@@ -182,7 +170,7 @@ START_TEST(an_early_end_of_the_lease_frees_nothing)
 {
     take(&a);
     store_node_wait(&b, sees_renewal, 1000);
-    run_for(loop, TTL_MS / 2);
+    run_for(loop, STORE_NODES_TTL_MS / 2);
     int64_t lease = lease_keeper_lease(a.keeper)->id;
     struct mono until = lease_keeper_lease(a.keeper)->held_until;
     lease_keeper_suspend(a.keeper, true); /* it hears nothing of what follows */
@@ -205,7 +193,7 @@ START_TEST(a_silent_holder_is_replaced)
     store_node_wait(&b, sees_leader, 500);
     lease_keeper_suspend(a.keeper, true);
     struct mono last = lease_keeper_lease(a.keeper)->held_until;
-    store_node_wait(&b, may_take, TTL_MS + 2000);
+    store_node_wait(&b, may_take, STORE_NODES_TTL_MS + 2000);
     ck_assert(!store_node_holds(&a)); /* I1: not before the end */
     ck_assert_int_ge(clock_mono().ms, last.ms);
     take(&b);
@@ -220,7 +208,7 @@ START_TEST(an_adoption_defeats_a_late_release)
     take(&a);
     const struct lease former = *lease_keeper_lease(a.keeper);
     struct store_node again;
-    store_node_start(&again, &servers, "a", TTL_MS); /* the restarted sidecar */
+    store_node_start(&again, &servers, "a", STORE_NODES_TTL_MS); /* the restarted sidecar */
     store_node_wait(&again, store_node_ready, 5000);
     STEP_FAILS(&again, STEP_ADOPT_KEY, "", ERR_REFUSED, "no holding");
     again.guard = (struct guard_view){ .tree_alive = true,
@@ -236,7 +224,7 @@ START_TEST(an_adoption_defeats_a_late_release)
     ck_assert(store_node_holds(&again)); /* the guard's word: no gap (L5) */
     STEP_FAILS(&a, STEP_RELEASE_KEY, "", ERR_CONFLICT, "leader has changed");
     ck_assert(!lease_keeper_lease(a.keeper)->owns_key);
-    run_for(loop, TTL_MS + 1000);
+    run_for(loop, STORE_NODES_TTL_MS + 1000);
     ck_assert(store_node_holds(&again));
     store_node_stop(&again);
 }
@@ -409,7 +397,7 @@ START_TEST(a_release_without_a_reply_ends_the_holding)
     ck_assert(!view->store.loaded); /* nothing is decided before it is read again */
     free(view);
     store_node_signal(&servers, 0, SIGCONT);
-    store_node_wait(&b, may_take, 2 * TTL_MS);
+    store_node_wait(&b, may_take, 2 * STORE_NODES_TTL_MS);
     store_node_wait(&a, store_node_ready, 2000);
 }
 END_TEST

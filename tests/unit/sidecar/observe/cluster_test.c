@@ -11,20 +11,13 @@
 #include "base/mem.h"
 #include "json/json.h"
 
-enum { TTL_MS = 4000 };
-
 static struct loop *loop;
 static struct etcd_cluster servers;
 static struct store_node a;
 
 static void setup_servers(int n)
 {
-    json_setup();
-    http_setup();
-    loop = loop_new();
-    etcd_cluster_start(&servers, loop, n, NULL);
-    store_node_start(&a, &servers, "a", TTL_MS);
-    store_node_wait(&a, store_node_ready, 20000);
+    loop = store_nodes_start(&servers, n, &a, NULL);
 }
 
 static void setup(void)
@@ -39,9 +32,7 @@ static void setup_three(void)
 
 static void teardown(void)
 {
-    store_node_stop(&a);
-    etcd_cluster_stop(&servers);
-    loop_free(loop);
+    store_nodes_stop(&servers, &a, NULL);
 }
 
 static bool sees_two(struct store_node *node)
@@ -90,7 +81,7 @@ START_TEST(the_watch_survives_a_restart)
     store_node_put(&a, "/service/t/config", "1");
     run_for(loop, 100);
     etcd_server_kill(&servers, 0);
-    store_node_wait(&a, is_unreachable, TTL_MS);
+    store_node_wait(&a, is_unreachable, STORE_NODES_TTL_MS);
     struct view *view = store_node_view(&a);
     ck_assert(view->store.loaded); /* the last that was seen, with its age */
     ck_assert_int_ge(view->store.age_ms, 1000);
@@ -121,7 +112,7 @@ static bool sees_no_leader(struct store_node *node)
 START_TEST(a_silent_endpoint_is_left)
 {
     struct store_node b;
-    store_node_start(&b, &servers, "b", TTL_MS);
+    store_node_start(&b, &servers, "b", STORE_NODES_TTL_MS);
     store_node_wait(&b, store_node_ready, 5000);
     for (int server = 0; server < 3; server++) {
         ck_assert_msg(store_node_step(&b, STEP_TAKE_KEY, "") == ERR_OK, "%s", b.error);
@@ -130,9 +121,9 @@ START_TEST(a_silent_endpoint_is_left)
         struct mono last = lease_keeper_lease(b.keeper)->held_until;
         store_node_signal(&servers, server, SIGSTOP);
         lease_keeper_suspend(b.keeper, true);
-        store_node_wait(&a, sees_no_leader, TTL_MS + 4000);
+        store_node_wait(&a, sees_no_leader, STORE_NODES_TTL_MS + 4000);
         /* A raft leader that is lost in the same moment extends leases: ttl + 2 x election + ... */
-        ck_assert_int_lt(mono_diff(clock_mono(), last), TTL_MS + 2000);
+        ck_assert_int_lt(mono_diff(clock_mono(), last), STORE_NODES_TTL_MS + 2000);
         /* Not thawed: etcd 3.5.16's former raft leader then revokes leases that live. */
         etcd_server_kill(&servers, server);
         etcd_server_start(&servers, server);
