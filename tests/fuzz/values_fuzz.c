@@ -74,7 +74,7 @@ static bool form_holder(const char *bytes, size_t len, struct text *to)
     struct lease_holder holder = { 0 };
     if (lease_holder_from_json(bytes, len, 7, &holder, NULL) != ERR_OK)
         return false;
-    lease_holder_write(to, holder.lease_id, holder.released);
+    lease_holder_write(to, &holder);
     return true;
 }
 
