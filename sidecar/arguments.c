@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct arguments arguments_parse(int argc, char **argv)
 {
@@ -39,10 +40,17 @@ struct arguments arguments_parse(int argc, char **argv)
             break;
         default:
             args.mode = ARG_BAD;
-            return args;
+            optind = argc;
+            break;
         }
     }
     if (optind < argc)
-        args.file = argv[optind];
+        args.file = argv[optind++];
+    if (optind < argc) {
+        fprintf(stderr, "pgvigil-sidecar: %s: one file only\n", argv[optind]);
+        args.mode = ARG_BAD;
+    }
+    if (args.mode == ARG_BAD)
+        fputs("pgvigil-sidecar --help tells more\n", stderr);
     return args;
 }

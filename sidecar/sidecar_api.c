@@ -107,23 +107,10 @@ struct listen_address {
     int port;
 };
 
-/* "host:port", "[::]:port", "*:port". */
 static enum err_code parse_listen(const char *listen, struct listen_address *ret, struct err *err)
 {
-    const char *colon = strrchr(listen, ':');
-    char *end = NULL;
-    long port = colon != NULL ? strtol(colon + 1, &end, 10) : 0;
-    if (colon == NULL || end == colon + 1 || *end != '\0' || port < 1 || port > 65535 ||
-        (size_t)(colon - listen) >= sizeof(ret->host))
+    if (!config_split_address(listen, 0, ret->host, &ret->port))
         return err_set(err, ERR_INVALID, "restapi.listen: expected host:port, not \"%s\"", listen);
-    size_t len = (size_t)(colon - listen);
-    memcpy(ret->host, listen, len);
-    ret->host[len] = '\0';
-    if (len > 1 && listen[0] == '[' && listen[len - 1] == ']') {
-        memmove(ret->host, ret->host + 1, len - 2);
-        ret->host[len - 2] = '\0';
-    }
-    ret->port = (int)port;
     return ERR_OK;
 }
 

@@ -52,7 +52,7 @@ static void warn_unknown(const struct config *config, const char *name, struct t
 enum err_code config_load(const char *path, bool witness, bool unset, struct config **ret_config,
                           struct text *warnings, struct err *err)
 {
-    const char *name = path == NULL ? "environment" : path;
+    const char *name = path == NULL ? "environment (no file was given)" : path;
     struct config *config = mem_struct(struct config);
     enum err_code code = read_tree(path, unset, &config->tree, err);
     if (code == ERR_OK)

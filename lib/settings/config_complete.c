@@ -116,6 +116,19 @@ static enum err_code check_address(const char *what, const char *address, bool r
     return ERR_OK;
 }
 
+/* Others are told it as it is: a port has to be there. */
+static enum err_code check_api_address(const char *what, const char *address, bool reachable,
+                                       struct err *err)
+{
+    char host[LIMIT_URL];
+    int port;
+    enum err_code code = check_address(what, address, reachable, err);
+    if (code == ERR_OK && config_split_address(address, 0, host, &port) && port == 0)
+        code = err_set(err, ERR_INVALID, "%s: expected host:port, not %s (Patroni's port is 8008)",
+                       what, address);
+    return code;
+}
+
 /* ---- sections ----------------------------------------------------------------------- */
 
 static enum err_code check_pair(const char *section, const char *username, const char *password,
@@ -186,9 +199,9 @@ static enum err_code complete_api(struct config *config, struct err *err)
 {
     struct config_restapi *api = &config->restapi;
     struct config_ctl *ctl = &config->ctl;
-    enum err_code code = check_address("restapi.listen", api->listen, false, err);
+    enum err_code code = check_api_address("restapi.listen", api->listen, false, err);
     if (code == ERR_OK)
-        code = check_address("restapi.connect_address", api->connect_address, true, err);
+        code = check_api_address("restapi.connect_address", api->connect_address, true, err);
     if (code == ERR_OK)
         code = check_pair("restapi", api->username, api->password, err);
     if (code == ERR_OK)

@@ -80,32 +80,3 @@ json_t *settings_default_config(const struct config *config)
     put_hba(first, &config->bootstrap.pg_hba);
     return first;
 }
-
-/* ---- --check-config ------------------------------------------------------------------- */
-
-static enum err_code check_settings(const struct config *config, struct text *report,
-                                    struct err *err)
-{
-    auto_json json_t *first = settings_default_config(config);
-    struct settings *settings;
-    enum err_code code = settings_new(first, config, &settings, report, err);
-    if (code != ERR_OK)
-        return err_wrap(err, "bootstrap.dcs");
-    text_addf(report, "%s %s: member %s of cluster %s, REST on %s, etcd %s, ttl %lld s\n",
-              config->postgresql.data_dir == NULL ? "witness" : "data node", "is configured",
-              config->name, config->scope, config->restapi.listen,
-              config->etcd.external ? "external" : "managed", (long long)settings->ttl_s);
-    settings_free(settings);
-    return ERR_OK;
-}
-
-enum err_code settings_check(const char *path, bool witness, struct text *report, struct err *err)
-{
-    struct config *config;
-    enum err_code code = config_load(path, witness, false, &config, report, err);
-    if (code != ERR_OK)
-        return code;
-    code = check_settings(config, report, err);
-    config_free(config);
-    return code;
-}

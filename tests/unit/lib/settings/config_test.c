@@ -350,6 +350,10 @@ static const struct {
     { minimal, "restapi: 5\n", "restapi.listen: missing" },
     { minimal, "restapi: {listen: 'x:99999', connect_address: 'a:1'}\n",
       "restapi.listen: expected" },
+    { minimal, "restapi: {listen: 'x', connect_address: 'a:1'}\n",
+      "restapi.listen: expected host:port, not x" },
+    { minimal, "restapi: {listen: 'x:1', connect_address: 'a'}\n",
+      "restapi.connect_address: expected host:port, not a" },
     { minimal, "restapi: {listen: ':8008', connect_address: '*:8008'}\n",
       "restapi.connect_address: *:8008: name the address" },
     { minimal, "restapi: {listen: ':8008', connect_address: '0.0.0.0:8008'}\n",
@@ -507,6 +511,11 @@ START_TEST(check_config)
     ck_assert_int_eq(settings_check(path, false, &report, &err), ERR_INVALID);
     ck_assert_str_eq(err.text, "bootstrap.dcs: config: ttl: expected a time such as 10 or 30min, "
                                "not \"soon\"");
+    text_clear(&yaml);
+    text_addf(&yaml, "%sctl: {cacert: /nowhere.pem}\n", minimal);
+    write_file("check.yml", text_str(&yaml));
+    ck_assert_int_eq(settings_check(path, false, &report, &err), ERR_INVALID);
+    ck_assert_str_eq(err.text, "ctl.cacert: /nowhere.pem: No such file or directory");
     ck_assert_int_eq(settings_check("/nowhere", false, &report, &err), ERR_NOT_FOUND);
     text_done(&report);
     text_done(&yaml);

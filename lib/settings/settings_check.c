@@ -1,0 +1,78 @@
+/* --check-config. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "settings/settings.h"
+#include "json/json.h"
+
+/* Which etcd, in the words of a person. */
+static void add_etcd(struct text *report, const struct config *config)
+{
+    const struct config_managed_etcd *managed = &config->managed;
+    if (config->etcd.external) {
+        text_add(report, "external etcd at ");
+        for (size_t i = 0; i < config->etcd.endpoints.n; i++)
+            text_addf(report, "%s%s", i == 0 ? "" : ", ", config->etcd.endpoints.item[i]);
+        return;
+    }
+    text_add(report, "managed etcd of ");
+    for (size_t i = 0; i < managed->n; i++)
+        text_addf(report, "%s%s", i == 0 ? "" : ", ", managed->members[i].name);
+    if (managed->name == NULL)
+        text_add(report, " (none of them is here)");
+}
+
+static enum err_code check_settings(const struct config *config, struct text *report,
+                                    struct err *err)
+{
+    auto_json json_t *first = settings_default_config(config);
+    struct settings *settings;
+    enum err_code code = settings_new(first, config, &settings, report, err);
+    if (code != ERR_OK)
+        return err_wrap(err, "bootstrap.dcs");
+    text_addf(report, "%s is configured: member %s of cluster %s, REST on %s, ",
+              config->postgresql.data_dir == NULL ? "witness" : "data node", config->name,
+              config->scope, config->restapi.listen);
+    add_etcd(report, config);
+    text_addf(report, ", ttl %lld s when the cluster is made\n", (long long)settings->ttl_s);
+    settings_free(settings);
+    return ERR_OK;
+}
+
+/* A file that is named can be read here: the same container and user will want it. */
+static enum err_code check_files(const struct config *config, struct err *err)
+{
+    const struct {
+        const char *what, *path;
+    } files[] = {
+        { "restapi.certfile", config->restapi.certfile },
+        { "restapi.keyfile", config->restapi.keyfile },
+        { "restapi.cafile", config->restapi.cafile },
+        { "ctl.cacert", config->ctl.cacert },
+        { "ctl.certfile", config->ctl.certfile },
+        { "ctl.keyfile", config->ctl.keyfile },
+        { "etcd: cacert", config->etcd.cacert },
+        { "etcd: cert", config->etcd.cert },
+        { "etcd: key", config->etcd.key },
+    };
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        if (files[i].path != NULL && access(files[i].path, R_OK) != 0)
+            return err_set(err, ERR_INVALID, "%s: %s: %s", files[i].what, files[i].path,
+                           strerror(errno));
+    return ERR_OK;
+}
+
+enum err_code settings_check(const char *path, bool witness, struct text *report, struct err *err)
+{
+    struct config *config;
+    enum err_code code = config_load(path, witness, false, &config, report, err);
+    if (code != ERR_OK)
+        return code;
+    code = check_files(config, err);
+    if (code == ERR_OK)
+        code = check_settings(config, report, err);
+    config_free(config);
+    return code;
+}
