@@ -111,6 +111,11 @@ static enum err_code check(const struct settings *settings, struct err *err)
     if (settings->synchronous_mode == SYNC_QUORUM)
         return err_set(err, ERR_INVALID,
                        "config: synchronous_mode: quorum is not built yet: set on or off");
+    if (settings->synchronous_mode == SYNC_ON && !settings->use_slots)
+        return err_set(err, ERR_INVALID,
+                       "config: synchronous_mode needs postgresql.use_slots: who streams under a "
+                       "member's name is known by its slot; set use_slots to true, or "
+                       "synchronous_mode to off");
     return ERR_OK;
 }
 

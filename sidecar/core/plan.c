@@ -298,7 +298,6 @@ static void plan_sync_off(struct plan *plan, const struct view *view)
     if (view->store.sync.exists)
         add(plan, STEP_DELETE_SYNC, QUICK_MS);
     add_ssn(plan, SSN_EMPTY, &nobody);
-    add(plan, STEP_AWAIT_SSN_SHOWN, QUICK_MS)->ssn = SSN_EMPTY;
 }
 
 static void plan_settle(struct plan *plan, const struct view *view)

@@ -69,16 +69,16 @@ bool rule_switchover(const struct view *view, struct decision *decision)
     return say(decision, ACT_HANDOVER, "switchover to %s was asked for", decision->peer);
 }
 
-/* "off": /sync is deleted first, then the names are emptied (patroni-compat 1.6). */
+/* "off": /sync is deleted first, then our names go; a user's own take their place with the same write
+ * (patroni-compat 1.6). What the server shows then is the business of rule_reload. */
 bool rule_sync_off(const struct view *view, struct decision *decision)
 {
     if (!leading(view) || view->policy.sync_on)
         return false;
-    if (!view->store.sync.exists && view->pg.ssn == SSN_EMPTY && view->pg.ssn_disk == SSN_EMPTY)
+    bool ours = view->pg.ssn_disk == SSN_NAMES || view->pg.ssn_disk == SSN_NOBODY ||
+                view->pg.ssn == SSN_NOBODY;
+    if (!view->store.sync.exists && !ours)
         return false;
-    if (!view->store.sync.exists && (view->pg.ssn == SSN_FOREIGN || view->pg.ssn == SSN_NAMES) &&
-        view->pg.ssn_disk == SSN_FOREIGN)
-        return false; /* a user's own value */
     return say(decision, ACT_SYNC_OFF, "synchronous_mode is off");
 }
 

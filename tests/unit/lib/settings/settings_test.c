@@ -137,6 +137,8 @@ static const struct {
     { "{\"ttl\":\"soon\"}", "config: ttl: expected a time such as 10 or 30min, not \"soon\"" },
     { "{\"ttl\":4000}", "config: ttl: 4000 is more than the maximum of 3600" },
     { "{\"synchronous_mode\":\"quorum\"}", "quorum is not built yet" },
+    { "{\"synchronous_mode\":\"on\",\"postgresql\":{\"use_slots\":false}}",
+      "needs postgresql.use_slots" },
     { "{\"synchronous_mode\":\"both\"}", "config: synchronous_mode: expected one of" },
     { "{\"pause\":\"perhaps\"}", "config: pause: expected true or false" },
     { "{\"slots\":[1]}", "config: slots: expected a mapping" },

@@ -306,10 +306,9 @@ START_TEST(sync_off)
     struct view view;
     view_of_leader(&view);
     view.policy.sync_on = false;
-    PLANS(&view, ACT_SYNC_OFF,
-          "delete /sync, set synchronous names=empty, await names shown=empty");
+    PLANS(&view, ACT_SYNC_OFF, "delete /sync, set synchronous names=empty");
     view.store.sync = (struct sync_state){ .exists = false };
-    PLANS(&view, ACT_SYNC_OFF, "set synchronous names=empty, await names shown=empty");
+    PLANS(&view, ACT_SYNC_OFF, "set synchronous names=empty");
 }
 END_TEST
 

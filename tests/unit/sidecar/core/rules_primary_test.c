@@ -168,6 +168,11 @@ START_TEST(leaves_a_users_names)
     DECIDES(&view, "idle", ACT_WAIT);
     view.pg.ssn = SSN_NAMES;
     DECIDES(&view, "idle", ACT_WAIT);
+    /* Written by ourselves, in place of ours: shown, and none of our names are on the disk. */
+    view.pg.ssn_disk = SSN_EMPTY;
+    DECIDES(&view, "idle", ACT_WAIT);
+    view.pg.ssn = SSN_FOREIGN;
+    DECIDES(&view, "idle", ACT_WAIT);
     view.pg.ssn = SSN_NOBODY; /* ours: it would block for ever */
     DECIDES(&view, "sync-off", ACT_SYNC_OFF);
 }
