@@ -80,7 +80,9 @@ static void on_cycle(void *arg)
         return;
     }
     struct cluster_view *cluster = mem_struct(struct cluster_view);
-    store_fill(controller->store, now, cluster);
+    cluster->ttl_ms = 10000;
+    if (controller->store != NULL)
+        store_fill(controller->store, now, cluster);
     controller->store_known = cluster->known;
     const struct pod *primary = labels_primary(cluster, &controller->pods.pods);
     note_primary(controller, cluster, primary);
@@ -90,6 +92,7 @@ static void on_cycle(void *arg)
     if (writes != controller->writes && controller->slices != NULL)
         slices_forget(controller->slices);
     controller->writes = writes;
+    secrets_set_active(controller->secrets, writes);
     if (writes && kube_watch_current(controller->pods_watch)) {
         if (controller->slices != NULL && cluster->known)
             slices_set(controller->slices, primary);
@@ -157,19 +160,17 @@ static enum err_code build_kube(struct controller *controller, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code build_etcd(struct controller *controller, struct err *err)
+/* Takes `tls`. Also when the client certificate is another one. */
+static void build_store(struct controller *controller, struct http_tls *tls)
 {
     const struct options *options = controller->options;
-    const struct http_tls_files files = { .ca = options->etcd_ca,
-                                          .cert = options->etcd_cert,
-                                          .key = options->etcd_key };
-    enum err_code code = http_tls_load(&files, &controller->etcd_tls, err);
-    if (code != ERR_OK)
-        return code;
-    controller->etcd_http = http_new(controller->loop, ETCD_DEAD_PEER_MS);
+    store_free(controller->store);
+    etcd_free(controller->etcd);
+    http_tls_free(controller->etcd_tls);
+    controller->etcd_tls = tls;
     const struct etcd_config config = {
         .endpoints = (const char *const *)options->etcd_urls,
-        .tls = controller->etcd_tls,
+        .tls = tls,
         .user = options->etcd_user,
         .password = options->etcd_password,
     };
@@ -180,7 +181,48 @@ static enum err_code build_etcd(struct controller *controller, struct err *err)
                                       .changed = controller_wake,
                                       .arg = controller };
     controller->store = store_new(&store);
-    return ERR_OK;
+}
+
+/* Own files of external etcd come before the release's client certificate. */
+static enum err_code build_etcd(struct controller *controller, struct err *err)
+{
+    const struct options *options = controller->options;
+    const struct http_tls_files files = { .ca = options->etcd_ca,
+                                          .cert = options->etcd_cert,
+                                          .key = options->etcd_key };
+    controller->etcd_http = http_new(controller->loop, ETCD_DEAD_PEER_MS);
+    if (options->etcd_ca == NULL && options->certificates != CERTIFICATES_OFF)
+        return ERR_OK;
+    struct http_tls *tls;
+    enum err_code code = http_tls_load(&files, &tls, err);
+    if (code == ERR_OK)
+        build_store(controller, tls);
+    return code;
+}
+
+static void on_own_secrets(void *arg, const struct secrets_own *own)
+{
+    struct controller *controller = arg;
+    free(controller->rest_password);
+    controller->rest_password = mem_strdup(own->rest_password);
+    if (own->cert == NULL)
+        return;
+    const struct http_tls_pem pem = { .ca = own->ca, .cert = own->cert, .key = own->key };
+    http_tls_free(controller->rest_tls);
+    controller->rest_tls = http_tls_new(&pem);
+    if (controller->options->etcd_ca == NULL)
+        build_store(controller, http_tls_new(&pem));
+}
+
+static void build_secrets(struct controller *controller)
+{
+    const struct secrets_spec spec = { .loop = controller->loop,
+                                       .kube = controller->kube,
+                                       .ns = controller->ns,
+                                       .options = controller->options,
+                                       .fn = on_own_secrets,
+                                       .arg = controller };
+    controller->secrets = secrets_new(&spec);
 }
 
 static void watch_pods(struct controller *controller)
@@ -269,6 +311,7 @@ enum err_code controller_new(struct loop *loop, const struct options *options,
         return code;
     }
     build_writers(controller);
+    build_secrets(controller);
     watch_pods(controller);
     source_arm_in(controller->tick, TICK_MS);
     *ret_controller = controller;
@@ -290,6 +333,7 @@ struct controller *controller_free(struct controller *controller)
         return NULL;
     status_server_free(controller->status);
     kube_watch_free(controller->pods_watch);
+    secrets_free(controller->secrets);
     kube_lease_free(controller->lease);
     slices_free(controller->slices);
     labeller_free(controller->labeller);
@@ -299,6 +343,8 @@ struct controller *controller_free(struct controller *controller)
     http_free(controller->etcd_http);
     http_free(controller->kube_http);
     http_tls_free(controller->etcd_tls);
+    http_tls_free(controller->rest_tls);
+    free(controller->rest_password);
     source_free(controller->cycle);
     source_free(controller->tick);
     source_free(controller->end);

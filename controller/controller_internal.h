@@ -6,6 +6,7 @@
 #include "controller/kube/lease.h"
 #include "controller/kube/slice.h"
 #include "controller/kube/watch.h"
+#include "controller/secrets.h"
 #include "controller/status/status.h"
 #include "controller/store/store.h"
 
@@ -16,9 +17,12 @@ struct controller {
     struct http *kube_http;
     struct http *etcd_http;
     struct kube *kube;
+    struct secrets *secrets;
     struct http_tls *etcd_tls;
+    struct http_tls *rest_tls; /* towards the members; NULL: plain */
+    char *rest_password;       /* NULL: not known */
     struct etcd *etcd;
-    struct store *store;
+    struct store *store; /* NULL until there is a certificate, where one is needed */
     struct kube_watch *pods_watch;
     struct pod_table pods;
     struct labeller *labeller;

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "etcd/codec.h"
 #include "json/json.h"
 
 enum { OBJECTS = 64, HISTORY = 1024, REQUEST_MAX = 1 << 16, PATH_MAX_LEN = 400 };
@@ -287,6 +288,23 @@ static bool differs(const json_t *body, const json_t *object, const char *key)
     return wanted != NULL && !json_equal(wanted, present);
 }
 
+/* stringData of a Secret is written into data. */
+static void take_string_data(json_t *object)
+{
+    const char *key;
+    json_t *value;
+    if (json_object_get(object, "stringData") == NULL)
+        return;
+    if (json_object_get(object, "data") == NULL)
+        json_object_set_new(object, "data", json_object());
+    json_object_foreach (json_object_get(object, "stringData"), key, value) {
+        auto_text struct text encoded = text_new(LIMIT_FILE);
+        codec_add_base64(&encoded, json_string_value(value), json_string_length(value));
+        json_object_set_new(json_object_get(object, "data"), key, json_string(text_str(&encoded)));
+    }
+    json_object_del(object, "stringData");
+}
+
 static void change(struct connection *connection, const char *path, const json_t *body, bool patch)
 {
     struct kube_api *api = connection->api;
@@ -299,6 +317,7 @@ static void change(struct connection *connection, const char *path, const json_t
         json_t *next = patch ? json_deep_copy(object) : json_deep_copy(body);
         if (patch)
             merge(next, body);
+        take_string_data(next);
         kube_api_put(api, path, next);
         answer(connection, 200, kube_api_get(api, path));
     }
@@ -315,7 +334,9 @@ static void make(struct connection *connection, const char *path, const json_t *
         refuse(connection, 409, "already exists");
         return;
     }
-    kube_api_put(api, text_str(&full), json_deep_copy(body));
+    json_t *made = json_deep_copy(body);
+    take_string_data(made);
+    kube_api_put(api, text_str(&full), made);
     answer(connection, 201, kube_api_get(api, text_str(&full)));
 }
 

@@ -8,6 +8,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "etcd/codec.h"
 #include "etcd/kv.h"
 #include "http/http.h"
 #include "tests/fake/kube_api.h"
@@ -366,6 +367,80 @@ START_TEST(what_it_tells_of_itself)
 }
 END_TEST
 
+/* ---- secrets ---------------------------------------------------------------------------------- */
+
+#define SECRETS "/api/v1/namespaces/x/secrets/db-"
+
+static char *secret(const char *name, const char *key_name)
+{
+    char path[200];
+    (void)snprintf(path, sizeof(path), SECRETS "%s", name);
+    const json_t *data = json_object_get(kube_api_get(api, path), "data");
+    const char *encoded = json_string_value(json_object_get(data, key_name));
+    if (encoded == NULL)
+        return NULL;
+    size_t len = strlen(encoded);
+    char *text = calloc(1, len + 4);
+    ck_assert_int_eq(codec_base64(encoded, len, text, &len, NULL), ERR_OK);
+    return text;
+}
+
+static bool has_secret(void *arg)
+{
+    char path[200];
+    (void)snprintf(path, sizeof(path), SECRETS "%s", (const char *)arg);
+    return kube_api_get(api, path) != NULL;
+}
+
+static void expect_secret(const char *name)
+{
+    ck_assert_msg(until(loop, has_secret, (void *)(uintptr_t)name, 10000), "no %s", name);
+}
+
+/* They are made once, outlive the controller and are not changed by the next one. */
+START_TEST(secrets_are_made_once)
+{
+    setenv("PGVIGIL_MANAGE", "secrets", 1);
+    setenv("PGVIGIL_CERTIFICATES", "make", 1);
+    setenv("PGVIGIL_APP_DATABASE", "shop", 1);
+    setenv("PGVIGIL_ETCD3_PROTOCOL", "http", 1);
+    controller = begin("c-0", &options);
+    expect_secret("client");
+    expect_labels("primary,replica"); /* the store is opened with the certificate that was made */
+    auto_free char *password = secret("credentials", "superuser-password");
+    auto_free char *rest = secret("credentials", "restapi-password");
+    ck_assert_uint_eq(strlen(password), 32);
+    ck_assert_str_ne(password, rest);
+    auto_free char *uri = secret("app", "uri");
+    auto_free char *app = secret("app", "password");
+    char expected[300];
+    (void)snprintf(expected, sizeof(expected), "postgresql://shop:%s@db-primary.x.svc:5432/shop",
+                   app);
+    ck_assert_str_eq(uri, expected);
+    const json_t *made = kube_api_get(api, SECRETS "server");
+    ck_assert_str_eq(json_string_value(json_object_get(made, "type")), "kubernetes.io/tls");
+    ck_assert_ptr_null(json_object_get(json_object_get(made, "metadata"), "ownerReferences"));
+    auto_free char *server = secret("server", "tls.crt");
+
+    controller_stop(controller);
+    loop_run(loop);
+    controller = controller_free(controller);
+    options = options_free(options);
+    json_t *broken = json_deep_copy(kube_api_get(api, SECRETS "credentials"));
+    json_object_del(json_object_get(broken, "data"), "rewind-password");
+    kube_api_put(api, SECRETS "credentials", broken);
+    kube_api_delete(api, SECRETS "client");
+    controller = begin("c-1", &options);
+    expect_secret("client");
+    auto_free char *password_now = secret("credentials", "superuser-password");
+    auto_free char *rewind = secret("credentials", "rewind-password");
+    auto_free char *server_now = secret("server", "tls.crt");
+    ck_assert_str_eq(password_now, password);
+    ck_assert_uint_eq(strlen(rewind), 32);
+    ck_assert_str_eq(server_now, server);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("controller");
@@ -381,6 +456,7 @@ int main(void)
     tcase_add_test(tcase, an_orderly_end_hands_the_lease_back);
     tcase_add_test(tcase, the_slice_leads_to_the_primary);
     tcase_add_test(tcase, what_it_tells_of_itself);
+    tcase_add_test(tcase, secrets_are_made_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

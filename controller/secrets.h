@@ -1,0 +1,31 @@
+#pragma once
+/* The release's secrets (docs/controller.md): made when they are absent, certificates renewed, by the
+ * active controller; read by both, for the client certificate and the password of the REST API. */
+#include "base/err.h"
+#include "controller/options.h"
+#include "loop/loop.h"
+
+struct secrets;
+struct kube;
+
+/* What the controller itself uses; NULL: not known yet, or not there. Borrowed during the call. */
+struct secrets_own {
+    const char *ca, *cert, *key; /* of <release>-client */
+    const char *rest_password;
+};
+/* One of them is new. */
+typedef void secrets_fn(void *arg, const struct secrets_own *own);
+
+struct secrets_spec {
+    struct loop *loop;
+    struct kube *kube;
+    const char *ns; /* borrowed, as the options are */
+    const struct options *options;
+    secrets_fn *fn;
+    void *arg;
+};
+
+struct secrets *secrets_new(const struct secrets_spec *spec);
+struct secrets *secrets_free(struct secrets *secrets);
+/* Whether this controller may write; becoming active looks at once. */
+void secrets_set_active(struct secrets *secrets, bool active);
