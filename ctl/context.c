@@ -118,7 +118,7 @@ enum err_code ctl_open(struct ctl *ctl, struct err *err)
         return code;
     if (ctl->config == NULL && args->endpoints == NULL && args->rest == NULL)
         return err_set(err, ERR_INVALID,
-                       "where is the cluster? Give -c FILE, -E ENDPOINTS or -d URL");
+                       "where is the cluster? Give -c FILE, -e ENDPOINTS with --scope, or -d URL");
     ctl->loop = loop_new();
     ctl->http = http_new(ctl->loop, DEAD_PEER_MS);
     code = load_tls(ctl, err);

@@ -102,12 +102,17 @@ int ctl_fail(const char *format, ...)
     return CTL_FAILED;
 }
 
-static int print_help(void)
+/* Of one verb, or (NULL) of all. */
+static int print_help(const char *verb)
 {
     puts("Usage: pgvigilctl [OPTIONS] VERB [CLUSTER] [ARGUMENTS]\n\nVerbs:");
-    for (size_t i = 0; i < N_VERBS; i++)
-        printf("  %-15s %s\n                  %s\n", verbs[i].name, verbs[i].help,
-               verbs[i].arguments);
+    for (size_t i = 0; i < N_VERBS; i++) {
+        if (verb != NULL && strcmp(verbs[i].name, verb) != 0)
+            continue;
+        printf("  %-15s %s\n", verbs[i].name, verbs[i].help);
+        if (verbs[i].arguments[0] != '\0')
+            printf("                  %s\n", verbs[i].arguments);
+    }
     puts("\nWhere the cluster is (one of):\n"
          "  -c, --config-file FILE   a member's configuration (PGVIGILCTL_CONFIG_FILE, else\n"
          "                           PATRONICTL_CONFIG_FILE, else /etc/pgvigil/pgvigil.yml)\n"
@@ -207,6 +212,8 @@ static int take_option(struct ctl_args *args, int option, const char *value)
         return read_format(value, &args->format) ? 0 : CTL_USAGE + 1;
     case 'w':
         args->watch_s = strtod(value, NULL);
+        if (!(args->watch_s > 0))
+            fprintf(stderr, "Error: -w: expected seconds, not %s\n", value);
         return args->watch_s > 0 ? 0 : CTL_USAGE + 1;
     case 's':
     case OPT_SET:
@@ -282,16 +289,20 @@ int main(int argc, char **argv)
 {
     struct ctl ctl = { 0 };
     int end = parse(&ctl.args, argc, argv);
+    if (end == CTL_USAGE + 1)
+        fputs("pgvigilctl --help tells more\n", stderr);
     if (end != 0)
         return end - 1;
     log_open("pgvigilctl", LOG_LEVEL_ERROR, false);
-    if (ctl.args.help || ctl.args.verb == NULL)
-        return ctl.args.help ? print_help() : (print_help(), CTL_USAGE);
+    if (ctl.args.verb == NULL) {
+        print_help(NULL);
+        return ctl.args.help ? CTL_OK : CTL_USAGE;
+    }
     json_setup();
     http_setup();
     for (size_t i = 0; i < N_VERBS; i++)
         if (strcmp(verbs[i].name, ctl.args.verb) == 0)
-            return run(&ctl, verbs[i].run);
+            return ctl.args.help ? print_help(verbs[i].name) : run(&ctl, verbs[i].run);
     fprintf(stderr, "Error: no such verb: %s (see --help)\n", ctl.args.verb);
     return CTL_USAGE;
 }

@@ -66,7 +66,10 @@ int sidecar_replay(const char *path)
     json_error_t where;
     auto_json json_t *json = json_load_file(path, 0, &where);
     if (json == NULL) {
-        fprintf(stderr, "pgvigil-sidecar: %s: %s (line %d)\n", path, where.text, where.line);
+        fprintf(stderr,
+                where.line > 0 ? "pgvigil-sidecar: %s: %s (line %d)\n"
+                               : "pgvigil-sidecar: %s: %s\n",
+                path, where.text, where.line);
         return EXIT_FAILURE;
     }
     struct view *view = mem_struct(struct view);

@@ -24,6 +24,15 @@ static void add_etcd(struct text *report, const struct config *config)
         text_add(report, " (none of them is here)");
 }
 
+/* Right where certificates or trust let it in; else forgotten. */
+static void note_login(struct text *report, const char *role, const struct config_login *login)
+{
+    if (login->password == NULL && login->sslcert == NULL)
+        text_addf(report,
+                  "postgresql.authentication.%s: no password: pg_hba must let %s in without one\n",
+                  role, login->username);
+}
+
 static enum err_code check_settings(const struct config *config, struct text *report,
                                     struct err *err)
 {
@@ -32,6 +41,10 @@ static enum err_code check_settings(const struct config *config, struct text *re
     enum err_code code = settings_new(first, config, &settings, report, err);
     if (code != ERR_OK)
         return err_wrap(err, "bootstrap.dcs");
+    if (config->postgresql.data_dir != NULL) {
+        note_login(report, "superuser", &config->postgresql.superuser);
+        note_login(report, "replication", &config->postgresql.replication);
+    }
     text_addf(report, "%s is configured: member %s of cluster %s, REST on %s, ",
               config->postgresql.data_dir == NULL ? "witness" : "data node", config->name,
               config->scope, config->restapi.listen);
