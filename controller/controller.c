@@ -98,6 +98,7 @@ static void on_cycle(void *arg)
             slices_set(controller->slices, primary);
         write_labels(controller, cluster);
     }
+    controller_tell(controller, cluster, writes);
     free(cluster);
 }
 
@@ -264,6 +265,13 @@ static void build_writers(struct controller *controller)
                                            .changed = controller_wake,
                                            .arg = controller };
     controller->lease = kube_lease_new(&lease);
+    const struct kube_events_spec events = { .loop = controller->loop,
+                                             .kube = controller->kube,
+                                             .ns = controller->ns,
+                                             .instance = options->name,
+                                             .release = options->release };
+    if (options->manages_events)
+        controller->events = kube_events_new(&events);
     if (!options->slice)
         return;
     text_addf(&controller->service, "%s-primary", options->release);
@@ -333,6 +341,7 @@ struct controller *controller_free(struct controller *controller)
         return NULL;
     status_server_free(controller->status);
     kube_watch_free(controller->pods_watch);
+    kube_events_free(controller->events);
     secrets_free(controller->secrets);
     kube_lease_free(controller->lease);
     slices_free(controller->slices);

@@ -1,6 +1,8 @@
 #pragma once
 /* What the files of the top folder share. */
 #include "controller/controller.h"
+#include "controller/core/changes.h"
+#include "controller/kube/events.h"
 #include "controller/kube/kube.h"
 #include "controller/kube/labeller.h"
 #include "controller/kube/lease.h"
@@ -30,6 +32,9 @@ struct controller {
     struct text service;   /* the name that they belong to */
     struct kube_lease *lease;
     struct status_server *status;
+    struct kube_events *events; /* NULL: not managed */
+    struct changes changes;
+    int64_t copied_revision; /* of the newest event that was copied */
 
     struct source *cycle; /* deferred: many wake-ups, one reconciliation */
     struct source *tick;  /* what only time changes: freshness, lag */
@@ -45,3 +50,7 @@ void controller_wake(void *arg);
 
 /* controller_status.c: a status_fn. */
 int controller_status(void *arg, const char *path, struct text *to);
+
+/* controller_events.c: Events of what has changed; `writes`: this controller may. */
+void controller_tell(struct controller *controller, const struct cluster_view *cluster,
+                     bool writes);

@@ -30,11 +30,13 @@ struct pod {
     char label[LIMIT_LABEL];     /* the role label's value; "": none */
     char revision[LIMIT_LABEL];  /* controller-revision-hash */
     bool ready;
-    bool ended;         /* phase Succeeded or Failed: it will never run again */
-    bool deleting;      /* deletionTimestamp is set */
-    int64_t version;    /* resourceVersion as a number: newer is greater */
-    bool patching;      /* a patch of its label is on its way */
-    bool maybe_primary; /* a primary label that was sent and never answered may still arrive */
+    bool ended;            /* phase Succeeded or Failed: it will never run again */
+    bool deleting;         /* deletionTimestamp is set */
+    int64_t deadline_ms;   /* wall time at which it should have ended; 0: not deleting */
+    int64_t overstayed_ms; /* how long ago that was, as of this view; 0: it was not */
+    int64_t version;       /* resourceVersion as a number: newer is greater */
+    bool patching;         /* a patch of its label is on its way */
+    bool maybe_primary;    /* a primary label that was sent and never answered may still arrive */
 };
 
 struct pods {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cluster/failover.h"
 
 /* ---- out of JSON ------------------------------------------------------------------------------ */
 
@@ -79,7 +80,11 @@ enum err_code pod_from_json(const json_t *object, const char *label_key, struct 
     read_addresses(status, &pod);
     pod.ready = is_ready(status);
     pod.ended = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-    pod.deleting = json_object_get(metadata, "deletionTimestamp") != NULL;
+    struct wall deadline;
+    const char *deletion = text_at(metadata, "deletionTimestamp");
+    pod.deleting = deletion[0] != '\0';
+    if (pod.deleting && iso_parse(deletion, &deadline) == ISO_OK)
+        pod.deadline_ms = deadline.ms;
     *ret_pod = pod;
     return ERR_OK;
 }

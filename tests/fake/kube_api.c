@@ -82,6 +82,18 @@ static bool in_collection(const char *path, const char *collection)
            strchr(path + len + 1, '/') == NULL;
 }
 
+const json_t *kube_api_find(const struct kube_api *api, const char *collection, const char *key,
+                            const char *value)
+{
+    for (size_t i = 0; i < api->n_objects; i++) {
+        const char *found = json_string_value(json_object_get(api->objects[i].json, key));
+        if (in_collection(api->objects[i].path, collection) && found != NULL &&
+            strcmp(found, value) == 0)
+            return api->objects[i].json;
+    }
+    return NULL;
+}
+
 static void say(const struct connection *connection, const struct text *text)
 {
     ssize_t sent = send(connection->fd, text_str(text), text->len, MSG_NOSIGNAL);

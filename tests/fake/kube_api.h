@@ -20,6 +20,10 @@ void kube_api_delete(struct kube_api *api, const char *path);
 /* Borrowed; NULL: none. */
 const json_t *kube_api_get(const struct kube_api *api, const char *path);
 
+/* The first object of a collection with this text under this key; borrowed; NULL: none. */
+const json_t *kube_api_find(const struct kube_api *api, const char *collection, const char *key,
+                            const char *value);
+
 /* Every watch gets a bookmark of the newest version. */
 void kube_api_bookmark(struct kube_api *api);
 /* What happened up to now cannot be watched any more; pages that were begun neither. */

@@ -367,6 +367,50 @@ START_TEST(what_it_tells_of_itself)
 }
 END_TEST
 
+static bool has_event(void *arg)
+{
+    return kube_api_find(api, "/api/v1/namespaces/x/events", "reason", arg) != NULL;
+}
+
+static void expect_event(const char *reason)
+{
+    ck_assert_msg(until(loop, has_event, (void *)(uintptr_t)reason, 10000), "no event %s", reason);
+}
+
+START_TEST(events_of_what_changes)
+{
+    setenv("PGVIGIL_MANAGE", "events", 1);
+    controller = begin("c-0", &options);
+    expect_labels("primary,replica");
+    char at[CLOCK_ISO_MAX], value[300];
+    (void)snprintf(value, sizeof(value),
+                   "{\"n\":1,\"at\":\"%s\",\"member\":\"db-0\",\"kind\":\"one-copy\",\"text\":"
+                   "\"commits are acknowledged with one copy\"}",
+                   clock_iso(clock_wall(), at));
+    key("pgvigil/events/01", value);
+    expect_event("OneCopy");
+    kube_api_delete(api, PODS "db-witness-1");
+    pod("db-witness-2", "witness", "n3");
+    expect_event("WitnessReplaced");
+    key("leader", "db-1");
+    member("db-1", "primary");
+    key("members/db-0", "{\"state\":\"stopped\",\"role\":\"replica\"}");
+    expect_event("Failover");
+    expect_event("StandbyLost");
+    const json_t *event = kube_api_find(api, "/api/v1/namespaces/x/events", "reason", "Failover");
+    ck_assert_str_eq(json_string_value(json_object_get(event, "message")),
+                     "db-1 is the primary now; before it was db-0");
+    ck_assert_str_eq(json_string_value(json_object_get(event, "type")), "Warning");
+    key("failover", "{\"leader\":\"db-1\",\"member\":\"db-0\"}");
+    run_for(loop, 100);
+    key("failover", "{}");
+    key("leader", "db-0");
+    member("db-0", "primary");
+    expect_event("Switchover");
+    expect_event("StandbyBack");
+}
+END_TEST
+
 /* ---- secrets ---------------------------------------------------------------------------------- */
 
 #define SECRETS "/api/v1/namespaces/x/secrets/db-"
@@ -456,6 +500,7 @@ int main(void)
     tcase_add_test(tcase, an_orderly_end_hands_the_lease_back);
     tcase_add_test(tcase, the_slice_leads_to_the_primary);
     tcase_add_test(tcase, what_it_tells_of_itself);
+    tcase_add_test(tcase, events_of_what_changes);
     tcase_add_test(tcase, secrets_are_made_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
