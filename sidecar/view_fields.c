@@ -167,6 +167,7 @@ static const struct field failover_fields[] = {
     TEXT_AT(struct failover_request, leader),
     TEXT_AT(struct failover_request, candidate),
     AT(struct failover_request, FIELD_BOOL, due),
+    AT(struct failover_request, FIELD_BOOL, stale),
     AT(struct failover_request, FIELD_I64, mod_revision),
     AT(struct failover_request, FIELD_I64, age_ms),
     AT(struct failover_request, FIELD_BOOL, after_leader_loss),

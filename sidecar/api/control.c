@@ -146,16 +146,17 @@ static bool check_restart_key(const struct request *request, const char *key, co
     return false;
 }
 
-/* The filters of a restart against what runs now. */
-static bool restart_matches(const struct api_state *state, const json_t *body)
+const char *api_restart_mismatch(const struct api_state *state, const json_t *body)
 {
     const char *role = text_of(body, "role");
     if (role[0] != '\0' && strcmp(role, member_role_name(state->postgres.role)) != 0)
-        return false;
+        return "the role is another one";
     const char *version = text_of(body, "postgres_version");
     if (version[0] != '\0' && version_number(version) <= state->postgres.server_version)
-        return false;
-    return json_object_get(body, "restart_pending") == NULL || state->pending_restart;
+        return "Postgres is of that version already";
+    if (json_object_get(body, "restart_pending") != NULL && !state->pending_restart)
+        return "no restart is pending";
+    return NULL;
 }
 
 static struct reply judge_restart(const struct api_state *state, const struct api_order *order,
@@ -166,7 +167,7 @@ static struct reply judge_restart(const struct api_state *state, const struct ap
             return reply_text(409, "Another restart is already scheduled");
         return (struct reply){ .order = *order };
     }
-    if (!restart_matches(state, body))
+    if (api_restart_mismatch(state, body) != NULL)
         return reply_text(503, "restart conditions are not satisfied");
     if (state->running != NULL)
         return reply_textf(503, "%s already in progress", state->running);

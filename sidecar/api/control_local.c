@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/failover.h"
+#include "sidecar/api/routes.h"
 #include "json/json.h"
 
 enum {
@@ -106,27 +107,17 @@ static void forget_schedule(struct control_local *local)
     source_disarm(local->alarm);
 }
 
-static const char *schedule_filter(const struct control_local *local, const char *key)
-{
-    return json_string_value(json_object_get(local->schedule, key));
-}
-
-/* NULL: it is to be done. Filters as patroni-compat 1.9 names them; a postmaster that has been
+/* NULL: it is to be done. A postmaster that has been
  * restarted since was not the one that was meant. */
 static const char *why_not(const struct control_local *local, const struct api_state *state)
 {
-    const char *role = schedule_filter(local, "role");
     if (clock_wall().ms - local->due.ms > SCHEDULE_LATE_MS)
         return "it is too late";
     if (api_paused(state))
         return "the cluster is paused";
     if (state->postgres.postmaster_start_us != local->schedule_start_us)
         return "Postgres has been restarted since";
-    if (role != NULL && strcmp(role, member_role_name(state->postgres.role)) != 0)
-        return "the role is another one";
-    if (json_object_get(local->schedule, "restart_pending") != NULL && !state->pending_restart)
-        return "no restart is pending";
-    return NULL;
+    return api_restart_mismatch(state, local->schedule);
 }
 
 static void on_alarm(void *arg)

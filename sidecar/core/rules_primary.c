@@ -30,6 +30,8 @@ bool rule_failover_request_done(const struct view *view, struct decision *decisi
         return say(decision, ACT_CLEAR_FAILOVER, "the request names the leader as candidate");
     if (request->leader[0] != '\0' && strcmp(request->leader, view->self) != 0)
         return say(decision, ACT_CLEAR_FAILOVER, "the request names another leader");
+    if (request->stale)
+        return say(decision, ACT_CLEAR_FAILOVER, "the time of the scheduled switchover has passed");
     return false;
 }
 

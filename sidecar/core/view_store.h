@@ -32,6 +32,7 @@ struct failover_request {
     char leader[LIMIT_NAME];    /* "" when not named */
     char candidate[LIMIT_NAME]; /* "" when not named */
     bool due;                   /* not scheduled, or its time has come */
+    bool stale;                 /* scheduled, and its time has passed without it: to be cleared */
     int64_t mod_revision;
     int64_t age_ms;         /* since we saw it first */
     bool after_leader_loss; /* written after the leader key vanished (design part 4) */

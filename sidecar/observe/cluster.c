@@ -248,20 +248,16 @@ static void fill_same_cluster(const struct cluster *cluster, struct store_view *
     }
 }
 
-static bool is_due(const struct failover *failover)
-{
-    if (!failover->scheduled)
-        return true;
-    int64_t late_ms = clock_wall().ms - failover->scheduled_at.ms;
-    return late_ms >= 0 && late_ms < SCHEDULE_WINDOW_MS;
-}
 
 static void fill_failover(const struct cluster *cluster, struct mono now,
                           struct failover_request *request)
 {
     if (!request->exists)
         return;
-    request->due = is_due(&cluster->words.failover);
+    const struct failover *failover = &cluster->words.failover;
+    int64_t late_ms = failover->scheduled ? clock_wall().ms - failover->scheduled_at.ms : 0;
+    request->due = late_ms >= 0 && late_ms < SCHEDULE_WINDOW_MS;
+    request->stale = late_ms >= SCHEDULE_WINDOW_MS;
     request->age_ms = mono_diff(now, cluster->failover_seen_at);
     request->after_leader_loss = !cluster->words.view.leader_exists &&
                                  cluster->leader_lost_revision != 0 &&

@@ -159,6 +159,25 @@ START_TEST(scheduled_for_another)
 }
 END_TEST
 
+/* The conditions are looked at when it is due, as Patroni does, each of them. */
+START_TEST(scheduled_with_conditions)
+{
+    static const char *const filters[] = { "\"role\":\"primary\"", "\"postgres_version\":\"9.6\"",
+                                           "\"restart_pending\":true" };
+    struct world *world = world_new();
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+        char at[CLOCK_ISO_MAX], body[128];
+        clock_iso((struct wall){ clock_wall().ms + 200 }, at);
+        snprintf(body, sizeof(body), "{\"schedule\":\"%s\",%s}", at, filters[i]);
+        rest_expect(&world->rest, "POST /restart", body, 202, "Restart scheduled");
+        run_for(world->loop, 500);
+        ck_assert_msg(!world->orders.restart, "%s", filters[i]);
+        ck_assert_ptr_null(control_local_scheduled(world->local));
+    }
+    world_free(world);
+}
+END_TEST
+
 START_TEST(reload_and_reinitialize)
 {
     struct world *world = world_new();
@@ -184,6 +203,7 @@ int main(void)
     tcase_add_test(tcase, restart_that_fails);
     tcase_add_test(tcase, scheduled);
     tcase_add_test(tcase, scheduled_for_another);
+    tcase_add_test(tcase, scheduled_with_conditions);
     tcase_add_test(tcase, reload_and_reinitialize);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

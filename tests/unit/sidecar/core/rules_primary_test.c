@@ -127,6 +127,20 @@ START_TEST(refuses_switchover_to_nobody)
 }
 END_TEST
 
+/* As Patroni does: what was scheduled and could not be done in its time is not kept for ever. */
+START_TEST(clears_what_is_stale)
+{
+    struct view view;
+    view_of_leader(&view);
+    view_ask_failover(&view, "a", "b");
+    view.store.failover.due = false;
+    DECIDES(&view, "idle", ACT_WAIT);
+    view.store.failover.stale = true;
+    struct decision decision = DECIDES(&view, "failover-request-done", ACT_CLEAR_FAILOVER);
+    SAYS(decision, "has passed");
+}
+END_TEST
+
 /* Without synchronous mode any running member may be the candidate. */
 START_TEST(switches_over_without_sync)
 {
@@ -352,6 +366,7 @@ static TCase *requests(void)
     tcase_add_test(tests, switches_over);
     tcase_add_loop_test(tests, refuses_switchover, 0, 4);
     tcase_add_test(tests, refuses_switchover_to_nobody);
+    tcase_add_test(tests, clears_what_is_stale);
     tcase_add_test(tests, switches_over_without_sync);
     tcase_add_test(tests, settles);
     return tests;

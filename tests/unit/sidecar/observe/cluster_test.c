@@ -214,8 +214,8 @@ START_TEST(a_scheduled_wish_waits)
 {
     static const struct {
         int64_t from_now_ms;
-        bool due;
-    } cases[] = { { 60000, false }, { -1000, true }, { -600000, false } };
+        bool due, stale;
+    } cases[] = { { 60000, false, false }, { -1000, true, false }, { -600000, false, true } };
     for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
         char iso[CLOCK_ISO_MAX];
         char value[200];
@@ -228,6 +228,7 @@ START_TEST(a_scheduled_wish_waits)
         struct view *view = store_node_view(&a);
         ck_assert(view->store.failover.exists);
         ck_assert_msg(view->store.failover.due == cases[at].due, "%s", value);
+        ck_assert_msg(view->store.failover.stale == cases[at].stale, "%s", value);
         free(view);
     }
 }
