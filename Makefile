@@ -8,6 +8,7 @@
 #   make sim SEEDS=n | lint | format | coverage | integration CASE=name | soak | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
 #   make images       the images that the chart runs; make push REGISTRY=host/folder
+#   make kube-check CASE=name | kube-up | kube-down   a real Kubernetes: tests/kube
 #
 # The targets below `install` run in the dev container (Debian 13, the
 # Dockerfile's stage `dev`), which is made when it is missing. PGVIGIL_DEV=1 says
@@ -49,7 +50,8 @@ MUSL_CC ?= musl-gcc
 CCACHE  := $(shell command -v ccache)
 
 # What runs in the dev container.
-INNER := check unit fuzz sim lint format coverage integration soak bench demo demo-down images push node-image dev-shell
+INNER := check unit fuzz sim lint format coverage integration soak bench demo demo-down images push node-image kube-check manifests \
+	kube-cluster-up kube-cluster-down dev-shell
 
 # ---- which compiler, which flags --------------------------------------------------
 
@@ -298,7 +300,17 @@ clean:
 
 # ---- what runs in the dev container ------------------------------------------------
 
-.PHONY: $(INNER)
+.PHONY: $(INNER) kube-up kube-down kube-programs kube-helm
+
+# Built on this machine where it can be: it knows the way to the module proxy, the dev container may not.
+kube-programs:
+	@tests/kube/build
+kube-helm:
+	@tests/kube/build helm
+kube-check kube-cluster-up: kube-programs
+manifests: kube-helm
+kube-up: kube-cluster-up
+kube-down: kube-cluster-down
 
 ifneq ($(PGVIGIL_DEV),1)
 
@@ -389,6 +401,19 @@ push: images
 		docker tag pgvigil/$$image:$(VERSION) $(REGISTRY)/$$image:$(VERSION) && \
 		docker push $(REGISTRY)/$$image:$(VERSION) || exit 1; \
 	done
+
+# The Kubernetes of the tests; its programs are built on this machine, outside the dev container, where it has Go.
+kube-check: images
+	tests/kube/run $(CASE)
+manifests:
+	@echo '# The chart with its own values, release db in namespace default; made by `make manifests`.' >deploy/kubernetes/pgvigil.yaml
+	@echo '---' >>deploy/kubernetes/pgvigil.yaml
+	@$$(tests/kube/build --print helm)/helm template db charts/pgvigil --namespace default --skip-tests | \
+		sed 1d >>deploy/kubernetes/pgvigil.yaml
+kube-cluster-up:
+	tests/kube/cluster up
+kube-cluster-down:
+	tests/kube/cluster down
 
 dev-shell:
 	@bash

@@ -1,0 +1,38 @@
+"""The chart as text: what it renders to, and whether the API server takes it."""
+import os
+
+from kubelab import machine
+from kubelab.release import CHART
+from lab.docker import run
+
+from . import DEFAULTS, case
+
+PLAIN = os.path.join(machine.HERE, "..", "..", "deploy", "kubernetes", "pgvigil.yaml")
+VARIANTS = (
+    {}, {"topology": "laptop"}, {"routing": "slice"}, {"tls.mode": "make"}, {"replicas": 3},
+    {"controller.watchNodes": True, "controller.labels": "spilo"}, {"storage.wal.size": "1Gi"},
+    {"etcd.external.endpoints": ["etcd.example:2379"], "etcd.external.secret": "etcd"},
+    {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},
+    {"networkPolicy.clients": [{"namespaceSelector": {}}], "postgresql.initSQL": "select 1;"},
+)
+
+
+def rendered():
+    return run(os.path.join(machine.cached("helm"), "helm"), "template", "db", CHART, "--namespace", "default",
+               "--skip-tests") + "\n"
+
+
+@case("manifests", short=True)
+def manifests(context):
+    """The API server takes every variant, fields checked strictly; two renders are equal; helm lint; deploy/kubernetes."""
+    release = context.release
+    release.make_namespace()
+    assert rendered() == rendered(), "two renders differ"
+    with open(PLAIN, encoding="utf-8") as source:
+        assert source.read().split("---\n", 1)[1] == rendered().split("---\n", 1)[1], \
+            "deploy/kubernetes/pgvigil.yaml is not what the chart renders: make manifests"
+    run(os.path.join(machine.cached("helm"), "helm"), "lint", "--strict", CHART)
+    for values in VARIANTS:
+        text = release.helm("template", release.name, CHART, "--skip-tests", *release._value_words({**DEFAULTS, **values}))
+        release.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text)
+    return f"{len(VARIANTS)} variants"

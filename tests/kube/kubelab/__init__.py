@@ -1,0 +1,1 @@
+"""A real Kubernetes on one machine: a control plane and four workers, each a container."""

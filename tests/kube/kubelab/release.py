@@ -1,0 +1,221 @@
+"""One installation of the chart in a namespace of its own, and what cases ask and do to it."""
+import base64
+import json
+import os
+import time
+
+from lab.docker import CommandFailed, run
+
+from . import machine
+from .cluster import wait_for
+
+CHART = os.path.join(machine.HERE, "..", "..", "charts", "pgvigil")
+CLIENT_IMAGE = os.environ.get("PGVIGIL_CLIENT_IMAGE", "pgvigil/kube-client:1")
+ENFORCE = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+
+
+class Release:
+    def __init__(self, kubeconfig, namespace="pgvigil-check", name="db"):
+        self.kubeconfig, self.namespace, self.name = kubeconfig, namespace, name
+        self.values = {}
+
+    # --- tools ---
+
+    def kubectl(self, *argv, **more):
+        return run(os.path.join(machine.cached("kubernetes"), "kubectl"), "--kubeconfig", self.kubeconfig,
+                   "-n", self.namespace, *argv, **more)
+
+    def helm(self, *argv, **more):
+        return run(os.path.join(machine.cached("helm"), "helm"), "--kubeconfig", self.kubeconfig,
+                   "-n", self.namespace, *argv, **more)
+
+    def get(self, *argv):
+        return json.loads(self.kubectl("get", *argv, "-o", "json"))
+
+    def apply(self, *objects):
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        return self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+
+    # --- life ---
+
+    def make_namespace(self):
+        self.apply({"apiVersion": "v1", "kind": "Namespace",
+                    "metadata": {"name": self.namespace, "labels": dict(ENFORCE)}})
+
+    def _value_words(self, values):
+        return [word for key, value in values.items() for word in ("--set-json", f"{key}={json.dumps(value)}")]
+
+    def install(self, **values):
+        self.values = values
+        return self.helm("install", self.name, CHART, *self._value_words(values), timeout=120)
+
+    def upgrade(self, **values):
+        self.values.update(values)
+        return self.helm("upgrade", self.name, CHART, *self._value_words(self.values), timeout=120)
+
+    def uninstall(self):
+        return self.helm("uninstall", self.name, "--wait", "--timeout", "120s", timeout=150)
+
+    def remove(self):
+        self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=170s", timeout=180)
+
+    # --- looking ---
+
+    def pods(self, component=None):
+        more = f",app.kubernetes.io/component={component}" if component else ""
+        return self.get("pods", "-l", f"app.kubernetes.io/instance={self.name}{more}")["items"]
+
+    def pod(self, name):
+        try:
+            return self.get("pod", name)
+        except CommandFailed:
+            return None
+
+    def node_of(self, pod):
+        return self.get("pod", pod)["spec"]["nodeName"]
+
+    def nodes_of_members(self):
+        return {p["metadata"]["name"]: p["spec"].get("nodeName")
+                for p in self.pods("data") + self.pods("witness")}
+
+    def rest(self, pod, path):
+        """(works, parsed JSON or text): what a pod's REST API answers, by way of the API server."""
+        scheme = "https:" if self.values.get("tls.mode", "off") != "off" else ""
+        try:
+            text = self.kubectl("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{scheme}{pod}:8008/proxy{path}",
+                                timeout=10)
+        except CommandFailed as error:
+            return False, str(error)
+        try:
+            return True, json.loads(text)
+        except ValueError:
+            return True, text
+
+    def primary(self):
+        """The data pod that says of itself that it is the primary."""
+        for pod in self.pods("data"):
+            if self.rest(pod["metadata"]["name"], "/primary")[0]:
+                return pod["metadata"]["name"]
+        return None
+
+    def labelled(self, role="primary"):
+        return [p["metadata"]["name"] for p in self.get("pods", "-l", f"app.kubernetes.io/instance={self.name},role={role}")["items"]]
+
+    def cluster_view(self):
+        for pod in self.pods("data"):
+            fine, body = self.rest(pod["metadata"]["name"], "/cluster")
+            if fine:
+                return body
+        return None
+
+    def healthy(self):
+        """The primary's name when all is well: every pod ready (data pods as voters), one sync standby, the label."""
+        pods = self.pods("data") + self.pods("witness")
+        wanted = int(self.values.get("replicas", 2)) + 1
+        if len(pods) != wanted or not all(is_ready(p) for p in pods):
+            return None
+        view = self.cluster_view()
+        members = view.get("members", []) if isinstance(view, dict) else []
+        if not any(m.get("role") == "sync_standby" and m.get("state") == "streaming" for m in members):
+            return None
+        primary = self.primary()
+        return primary if primary and self.labelled() == [primary] else None
+
+    def wait_healthy(self, timeout=120):
+        try:
+            return wait_for("a healthy cluster", self.healthy, timeout, pause=0.3)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; pods: {self.kubectl('get', 'pods', '-o', 'wide', '-L', 'role')}; "
+                               f"cluster: {self.cluster_view()}") from None
+
+    def wait_primary(self, other_than=None, timeout=60):
+        def look():
+            names = self.labelled()
+            return names[0] if len(names) == 1 and names[0] != other_than else None
+        return wait_for(f"a primary other than {other_than}", look, timeout)
+
+    def sql(self, query, pod=None, database="postgres"):
+        """Rows of one query as texts, in the pod's own container, by its Unix socket."""
+        out = self.kubectl("exec", pod or self.primary(), "-c", "postgres", "--", "psql", "-U", "postgres", "-X", "-A", "-t",
+                           "-d", database, "-c", query, timeout=60)
+        return out.splitlines()
+
+    def secret(self, name, key):
+        return base64.b64decode(self.get("secret", name)["data"][key]).decode()
+
+
+def is_ready(pod):
+    return pod["metadata"].get("deletionTimestamp") is None and any(
+        c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
+
+
+class Writer:
+    """A pod that writes through the primary's Service (client/writer.py)."""
+
+    def __init__(self, release, node=None, lanes=2):
+        self.release, self.node, self.lanes = release, node, lanes
+        self.name = f"writer-{int(time.time() * 10) % 1000000}"
+
+    def start(self):
+        release = self.release
+        with open(os.path.join(machine.HERE, "client", "writer.py"), encoding="utf-8") as source:
+            script = source.read()
+        release.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "writer"},
+                       "data": {"writer.py": script}})
+        secure = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+        spec = {
+            "restartPolicy": "Never", "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 1,
+            "enableServiceLinks": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "tolerations": [{"operator": "Exists", "effect": "NoExecute"}],
+            "containers": [{
+                "name": "writer", "image": CLIENT_IMAGE, "imagePullPolicy": "IfNotPresent", "securityContext": secure,
+                "command": ["python3", "-u", "/script/writer.py", f"{release.name}-primary", str(self.lanes)],
+                "env": [{"name": "PGUSER", "value": "postgres"},
+                        {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": {
+                            "name": f"{release.name}-credentials", "key": "superuser-password"}}}],
+                "volumeMounts": [{"name": "script", "mountPath": "/script"}, {"name": "tmp", "mountPath": "/tmp"}]}],
+            "volumes": [{"name": "script", "configMap": {"name": "writer"}}, {"name": "tmp", "emptyDir": {}}]}
+        if self.node:
+            spec["nodeName"] = self.node
+        release.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.name}, "spec": spec})
+        wait_for("the writer pod", lambda: is_ready(release.get("pod", self.name)), 60)
+        self.wait_writes(60)
+        return self
+
+    def _exec(self, *argv, **more):
+        return self.release.kubectl("exec", self.name, "--", *argv, **more)
+
+    def lines(self):
+        return [line.split(" ", 3) for line in self._exec("cat", "/tmp/acks", timeout=60).splitlines()]
+
+    def now(self):
+        """The writer's clock."""
+        return float(self._exec("python3", "-c", "import time; print(time.time())"))
+
+    def last(self):
+        lines = self._exec("sh", "-c", "grep '^A' /tmp/acks | tail -n 1").split(" ")
+        return float(lines[1]) if len(lines) > 1 else 0.0
+
+    def wait_writes(self, timeout=60, after=None):
+        since = after if after is not None else 0.0
+        return wait_for("an acknowledged commit through the Service", lambda: self.last() > since, timeout, pause=0.2)
+
+    def stop(self):
+        self._exec("touch", "/tmp/stop")
+        wait_for("the writer to end", lambda: self._exec("sh", "-c", "test -e /tmp/done && echo yes || true"), 30)
+
+    def gap(self, since):
+        """The longest time after `since` without an acknowledged commit, in seconds."""
+        times = sorted(float(line[1]) for line in self.lines() if line[0] == "A")
+        before = [t for t in times if t <= since]
+        times = before[-1:] + [t for t in times if t > since]
+        return max((b - a for a, b in zip(times, times[1:])), default=float("inf"))
+
+    def missing(self, pod):
+        """Acknowledged rows that the pod does not have."""
+        rows = {tuple(line.split("|")) for line in self.release.sql("select lane, number from load", pod)}
+        return [line for line in self.lines() if line[0] == "A" and (line[2], line[3]) not in rows]
+
+    def remove(self):
+        self.release.kubectl("delete", "pod", self.name, "--ignore-not-found", "--grace-period=1", timeout=60)

@@ -1,0 +1,91 @@
+"""Watches, for the whole of a case, that no moment shows two primaries: neither labels nor EndpointSlices."""
+import json
+import ssl
+import tempfile
+import threading
+import urllib.request
+from base64 import b64decode
+
+import yaml
+
+
+def _access(kubeconfig):
+    """(server, ssl context, headers) of a kubeconfig's current context."""
+    with open(kubeconfig, encoding="utf-8") as source:
+        config = yaml.safe_load(source)
+    context = next(c["context"] for c in config["contexts"] if c["name"] == config["current-context"])
+    cluster = next(c["cluster"] for c in config["clusters"] if c["name"] == context["cluster"])
+    user = next(u["user"] for u in config["users"] if u["name"] == context["user"])
+
+    def file(entry, key):
+        if key in entry:
+            return entry[key]
+        content = entry.get(f"{key}-data")
+        if content is None:
+            return None
+        out = tempfile.NamedTemporaryFile(delete=False)
+        out.write(b64decode(content))
+        out.close()
+        return out.name
+    tls = ssl.create_default_context(cafile=file(cluster, "certificate-authority"))
+    if file(user, "client-certificate"):
+        tls.load_cert_chain(file(user, "client-certificate"), file(user, "client-key"))
+    headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+    return cluster["server"], tls, headers
+
+
+class Watch:
+    def __init__(self, kubeconfig, namespace, release, label="role=primary"):
+        self.server, self.tls, self.headers = _access(kubeconfig)
+        self.ending = threading.Event()
+        self.violations = []
+        self.seen = {"pods": {}, "slices": {}}
+        self.changes = []    # (kind, names) each time that they change
+        base = f"/api/v1/namespaces/{namespace}/pods?labelSelector=app.kubernetes.io/instance%3D{release},{label.replace('=', '%3D')}"
+        slices = (f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+                  f"?labelSelector=kubernetes.io/service-name%3D{release}-primary")
+        for kind, path in (("pods", base), ("slices", slices)):
+            threading.Thread(target=self._follow, args=(kind, path), daemon=True).start()
+
+    def _open(self, path, timeout):
+        return urllib.request.urlopen(urllib.request.Request(self.server + path, headers=self.headers),
+                                      timeout=timeout, context=self.tls)
+
+    @staticmethod
+    def _primaries(kind, found):
+        if kind == "pods":
+            return {found["metadata"]["uid"]: found["metadata"]["name"]}
+        return {f"{found['metadata']['name']}/{e.get('targetRef', {}).get('uid')}": e["addresses"][0]
+                for e in found.get("endpoints") or []}
+
+    def _note(self, kind):
+        names = sorted(n for entries in self.seen[kind].values() for n in entries.values())
+        if not self.changes or self.changes[-1] != (kind, names):
+            self.changes.append((kind, names))
+        if len({n for n in names}) > 1:
+            self.violations.append((kind, names))
+
+    def _follow(self, kind, path):
+        while not self.ending.is_set():
+            try:
+                listed = json.load(self._open(path, 10))
+                self.seen[kind] = {i["metadata"]["uid"]: self._primaries(kind, i) for i in listed["items"]}
+                self._note(kind)
+                version = listed["metadata"]["resourceVersion"]
+                with self._open(f"{path}&watch=1&resourceVersion={version}", 60) as stream:
+                    for line in stream:
+                        event = json.loads(line)
+                        if event["type"] == "ERROR" or self.ending.is_set():
+                            break
+                        found = event["object"]
+                        if event["type"] == "DELETED":
+                            self.seen[kind].pop(found["metadata"]["uid"], None)
+                        else:
+                            self.seen[kind][found["metadata"]["uid"]] = self._primaries(kind, found)
+                        self._note(kind)
+            except (OSError, ValueError):
+                self.ending.wait(0.3)
+
+    def end(self):
+        self.ending.set()
+        return self.violations
