@@ -331,7 +331,7 @@ START_TEST(one_node_initializes)
 {
     STEP_OK(&a, STEP_CREATE_INITIALIZE, "");
     STEP_OK(&a, STEP_CREATE_INITIALIZE, ""); /* idempotent */
-    STEP_FAILS(&b, STEP_CREATE_INITIALIZE, "", ERR_CONFLICT, "initialize exists already");
+    STEP_FAILS(&b, STEP_CREATE_INITIALIZE, "", ERR_CONFLICT, "initialize is there already");
     STEP_FAILS(&b, STEP_WRITE_INITIALIZE, "", ERR_CONFLICT, "another node");
     struct view *view = store_node_view(&b);
     ck_assert(view->store.initialize_exists);
