@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/controller_internal.h"
+#include "controller/fleet.h"
+#include "controller/values.h"
 
 enum {
     KUBE_DEAD_PEER_MS = 5000,
@@ -70,6 +72,24 @@ static void write_labels(struct controller *controller, const struct cluster_vie
     }
 }
 
+static void note_leader(struct controller *controller, const struct cluster_view *cluster)
+{
+    const struct member *leader = cluster_member(cluster, cluster->leader);
+    bool told = cluster->known && leader != NULL;
+    (void)text_copy(controller->leader_url, sizeof(controller->leader_url),
+                    told ? leader->api_url : "");
+}
+
+static void manage(struct controller *controller, const struct cluster_view *cluster)
+{
+    if (controller->store == NULL || !cluster->known)
+        return;
+    if (controller->values != NULL)
+        values_step(controller->values);
+    if (controller->fleet != NULL)
+        fleet_step(controller->fleet, cluster);
+}
+
 static void on_cycle(void *arg)
 {
     struct controller *controller = arg;
@@ -86,6 +106,7 @@ static void on_cycle(void *arg)
     controller->store_known = cluster->known;
     const struct pod *primary = labels_primary(cluster, &controller->pods.pods);
     note_primary(controller, cluster, primary);
+    note_leader(controller, cluster);
     kube_lease_set_ttl(controller->lease, cluster->ttl_ms);
     place_lease(controller, primary);
     bool writes = kube_lease_held(controller->lease, now);
@@ -97,6 +118,7 @@ static void on_cycle(void *arg)
         if (controller->slices != NULL && cluster->known)
             slices_set(controller->slices, primary);
         write_labels(controller, cluster);
+        manage(controller, cluster);
     }
     controller_tell(controller, cluster, writes);
     free(cluster);
@@ -165,6 +187,8 @@ static enum err_code build_kube(struct controller *controller, struct err *err)
 static void build_store(struct controller *controller, struct http_tls *tls)
 {
     const struct options *options = controller->options;
+    values_drop(controller->values);
+    fleet_drop(controller->fleet);
     store_free(controller->store);
     etcd_free(controller->etcd);
     http_tls_free(controller->etcd_tls);
@@ -272,6 +296,10 @@ static void build_writers(struct controller *controller)
                                              .release = options->release };
     if (options->manages_events)
         controller->events = kube_events_new(&events);
+    if (options->manages_settings)
+        controller->values = values_new(controller);
+    if (options->manages_roll || options->manages_scale || options->watch_nodes)
+        controller->fleet = fleet_new(controller);
     if (!options->slice)
         return;
     text_addf(&controller->service, "%s-primary", options->release);
@@ -342,6 +370,8 @@ struct controller *controller_free(struct controller *controller)
     status_server_free(controller->status);
     kube_watch_free(controller->pods_watch);
     kube_events_free(controller->events);
+    values_free(controller->values);
+    fleet_free(controller->fleet);
     secrets_free(controller->secrets);
     kube_lease_free(controller->lease);
     slices_free(controller->slices);

@@ -12,6 +12,9 @@
 #include "controller/status/status.h"
 #include "controller/store/store.h"
 
+struct fleet;
+struct values;
+
 struct controller {
     struct loop *loop;
     const struct options *options;
@@ -39,6 +42,9 @@ struct controller {
     struct source *cycle; /* deferred: many wake-ups, one reconciliation */
     struct source *tick;  /* what only time changes: freshness, lag */
     struct source *end;
+    struct values *values; /* NULL: not managed, like the next one */
+    struct fleet *fleet;
+    char leader_url[LIMIT_URL]; /* REST of the leader; "": none */
     bool stopping;
     bool store_known;              /* as of the last cycle */
     bool writes;                   /* the Lease was ours in the last cycle */

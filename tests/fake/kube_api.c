@@ -44,6 +44,7 @@ struct kube_api {
     int fd;
     struct source *source;
     char kubeconfig[64];
+    char url[64];
     long version;
     long floor; /* watches begin at or after it */
     long next_uid;
@@ -519,8 +520,14 @@ const struct kube_api_counts *kube_api_counts(const struct kube_api *api)
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
+const char *kube_api_url(const struct kube_api *api)
+{
+    return api->url;
+}
+
 static void write_kubeconfig(struct kube_api *api, int port)
 {
+    (void)snprintf(api->url, sizeof(api->url), "http://127.0.0.1:%d", port);
     (void)snprintf(api->kubeconfig, sizeof(api->kubeconfig), "/tmp/kubeconfig-XXXXXX");
     int fd = mkstemp(api->kubeconfig);
     assert(fd >= 0);

@@ -13,6 +13,9 @@ struct kube_api;
 struct kube_api *kube_api_new(struct loop *loop);
 struct kube_api *kube_api_free(struct kube_api *api);
 
+/* "http://127.0.0.1:port"; it may stand in for the members' REST API as well. Borrowed. */
+const char *kube_api_url(const struct kube_api *api);
+
 /* Makes or replaces an object ("/api/v1/namespaces/x/pods/db-0"); takes the reference. name, uid and
  * resourceVersion are filled in; a replaced one keeps its uid unless it brings another. */
 void kube_api_put(struct kube_api *api, const char *path, json_t *object);

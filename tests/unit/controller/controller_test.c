@@ -56,12 +56,13 @@ static void key(const char *name, const char *value)
 
 static void member(const char *name, const char *role)
 {
-    char path[100], value[300];
+    char path[100], value[400];
     (void)snprintf(path, sizeof(path), "members/%s", name);
-    (void)snprintf(value, sizeof(value),
-                   "{\"state\":\"running\",\"role\":\"%s\",\"xlog_location\":1000,\"receive_lsn\":"
-                   "1000,\"replication_state\":\"streaming\",\"timeline\":1}",
-                   role);
+    (void)snprintf(
+        value, sizeof(value),
+        "{\"api_url\":\"%s/patroni\",\"state\":\"running\",\"role\":\"%s\",\"xlog_location\":1000,\"receive_lsn\":"
+        "1000,\"replication_state\":\"streaming\",\"timeline\":1}",
+        kube_api_url(api), role);
     key(path, value);
 }
 
@@ -411,6 +412,107 @@ START_TEST(events_of_what_changes)
 }
 END_TEST
 
+/* ---- settings, roll, scale-in ----------------------------------------------------------------- */
+
+static void on_read(void *arg, const struct etcd_range_result *result)
+{
+    ck_assert_int_eq(result->outcome.code, ERR_OK);
+    (void)snprintf(arg, 1000, "%s", result->n_kvs > 0 ? result->kvs[0].value : "");
+    loop_stop(loop);
+}
+
+static bool key_has(void *arg)
+{
+    const char *const *want = arg;
+    char path[200], value[1000];
+    (void)snprintf(path, sizeof(path), "/service/db/%s", want[0]);
+    const struct etcd_range range = { .key = path };
+    const struct etcd_how how = { .timeout_ms = 5000, .endpoint = ETCD_ANY };
+    struct etcd_call *call = etcd_range(etcd, &range, how, on_read, value);
+    loop_run(loop);
+    etcd_call_free(call);
+    return strstr(value, want[1]) != NULL;
+}
+
+static void expect_key(const char *name, const char *part)
+{
+    const char *want[] = { name, part };
+    for (int i = 0; i < 200; i++) {
+        if (key_has(want))
+            return;
+        run_for(loop, 50);
+    }
+    ck_abort_msg("%s has no %s", name, part);
+}
+
+static void settings(const char *yaml)
+{
+    kube_api_put(api, "/api/v1/namespaces/x/configmaps/db-settings",
+                 json_pack("{s:{s:s}}", "data", "config.yml", yaml));
+}
+
+static bool config_is(void *arg)
+{
+    auto_json json_t *shown = json_deep_copy(kube_api_get(api, "/config"));
+    json_object_del(shown, "metadata");
+    auto_text struct text text = text_new(1000);
+    json_write(&text, shown);
+    return strcmp(text_str(&text), arg) == 0;
+}
+
+/* The values' settings are merged; what they dropped goes, what a person set stays. */
+START_TEST(settings_are_merged)
+{
+    setenv("PGVIGIL_MANAGE", "settings", 1);
+    kube_api_put(api, "/config", json_pack("{s:i,s:b}", "ttl", 5, "check_timeline", 1));
+    settings("ttl: 7\npostgresql: {parameters: {work_mem: 8MB}}\n");
+    controller = begin("c-0", &options);
+    static const char merged[] = "{\"ttl\":7,\"check_timeline\":true,\"postgresql\":{"
+                                 "\"parameters\":{\"work_mem\":\"8MB\"}}}";
+    ck_assert(until(loop, config_is, (void *)(uintptr_t)merged, 10000));
+    key("config", merged); /* what the leader would have written */
+    expect_key("pgvigil/values", "work_mem");
+    settings("ttl: 7\n");
+    static const char dropped[] = "{\"ttl\":7,\"check_timeline\":true}";
+    ck_assert(until(loop, config_is, (void *)(uintptr_t)dropped, 10000));
+}
+END_TEST
+
+static bool is_gone(void *arg)
+{
+    return kube_api_get(api, arg) == NULL;
+}
+
+static void objects(const char *revision)
+{
+    kube_api_put(api, "/apis/apps/v1/namespaces/x/statefulsets/db",
+                 json_pack("{s:{s:i,s:{s:s}},s:{s:i},s:{s:i,s:s}}", "metadata", "generation", 1,
+                           "annotations", "pgvigil/revision", "r", "spec", "replicas", 2, "status",
+                           "observedGeneration", 1, "updateRevision", revision));
+    kube_api_put(api, "/apis/apps/v1/namespaces/x/deployments/db-witness",
+                 json_pack("{s:{s:i,s:{s:s}},s:{s:i},s:{s:i,s:i,s:i,s:i}}", "metadata",
+                           "generation", 1, "annotations", "pgvigil/revision", "r", "spec",
+                           "replicas", 1, "status", "observedGeneration", 1, "updatedReplicas", 1,
+                           "replicas", 1, "availableReplicas", 1));
+}
+
+/* Ten seconds of health, then the standby goes; what is scaled in is removed at once. */
+START_TEST(the_roll_and_what_is_scaled_in)
+{
+    setenv("PGVIGIL_MANAGE", "roll,scale", 1);
+    key("members/db-2", "{\"state\":\"stopped\",\"role\":\"replica\"}");
+    kube_api_put(api, "/pgvigil/members/db-2", json_object());
+    objects("new");
+    controller = begin("c-0", &options);
+    ck_assert(until(loop, is_gone, (void *)(uintptr_t)"/pgvigil/members/db-2", 10000));
+    expect_key("pgvigil/rollout", "every pod is to be ready for 10 s");
+    ck_assert_ptr_nonnull(kube_api_get(api, PODS "db-1"));
+    ck_assert(until(loop, is_gone, (void *)(uintptr_t)PODS "db-1", 20000));
+    ck_assert_ptr_nonnull(kube_api_get(api, PODS "db-0"));
+    expect_key("pgvigil/rollout", "not every pod is ready");
+}
+END_TEST
+
 /* ---- secrets ---------------------------------------------------------------------------------- */
 
 #define SECRETS "/api/v1/namespaces/x/secrets/db-"
@@ -501,6 +603,8 @@ int main(void)
     tcase_add_test(tcase, the_slice_leads_to_the_primary);
     tcase_add_test(tcase, what_it_tells_of_itself);
     tcase_add_test(tcase, events_of_what_changes);
+    tcase_add_test(tcase, settings_are_merged);
+    tcase_add_test(tcase, the_roll_and_what_is_scaled_in);
     tcase_add_test(tcase, secrets_are_made_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

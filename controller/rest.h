@@ -1,0 +1,13 @@
+#pragma once
+/* Orders to the members' REST API (design part 8), with the release's client certificate and
+ * password. */
+#include "http/http.h"
+#include "json/json.h"
+
+struct controller;
+
+/* `api_url`: of the member key. `body` borrowed, NULL: none. The owner frees the handle. */
+struct http_call *rest_send(struct controller *controller, const char *api_url, const char *method,
+                            const char *path, const json_t *body, http_done_fn *done, void *arg);
+/* ERR_OK for 2xx, ERR_REFUSED with the answer's text for any other. */
+enum err_code rest_outcome(const struct http_result *result, struct err *err);

@@ -1,0 +1,192 @@
+#include "controller/values.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/controller_internal.h"
+#include "controller/rest.h"
+#include "etcd/kv.h"
+#include "etcd/table.h"
+#include "settings/settings.h"
+#include "settings/yaml.h"
+
+#define KEY_VALUES "pgvigil/values"
+
+enum { RETRY_MS = 3000, WRITE_MS = 5000 };
+
+struct values {
+    struct controller *controller;
+    struct kube_watch *watch;
+    json_t *now; /* of the ConfigMap; NULL: there is none, or it cannot be read */
+    struct source *timer;
+    struct http_call *call;
+    struct etcd_call *write;
+};
+
+json_t *values_patch(const json_t *before, const json_t *now)
+{
+    json_t *patch = json_object();
+    const char *key;
+    json_t *value;
+    json_object_foreach ((json_t *)(uintptr_t)before, key, value) {
+        if (json_object_get(now, key) == NULL)
+            json_object_set_new(patch, key, json_null());
+    }
+    json_object_foreach ((json_t *)(uintptr_t)now, key, value) {
+        const json_t *old = json_object_get(before, key);
+        if (json_is_object(value) && json_is_object(old))
+            json_object_set_new(patch, key, values_patch(old, value));
+        else
+            json_object_set(patch, key, value);
+    }
+    return patch;
+}
+
+/* ---- the ConfigMap ---------------------------------------------------------------------------- */
+
+static void on_map(void *arg, enum kube_news news, const json_t *object)
+{
+    struct values *values = arg;
+    if (news == KUBE_NEWS_LIST || news == KUBE_NEWS_GONE) {
+        json_decref(values->now);
+        values->now = NULL; /* an uninstall removes nothing from /config */
+    }
+    if (news != KUBE_NEWS_PUT)
+        return;
+    const json_t *text = json_object_get(json_object_get(object, "data"), "config.yml");
+    const char *yaml = json_string_value(text);
+    json_t *tree = NULL;
+    struct err err;
+    if (yaml == NULL || yaml_parse(yaml, strlen(yaml), "config.yml", &tree, &err) != ERR_OK ||
+        !json_is_object(tree)) {
+        log_warn("settings: the ConfigMap's config.yml cannot be read: %s -> left alone",
+                 yaml == NULL || tree != NULL ? "it is no mapping" : err.text);
+        json_decref(tree);
+        return;
+    }
+    json_decref(values->now);
+    values->now = tree;
+    controller_wake(values->controller);
+}
+
+static void watch_map(struct values *values)
+{
+    const struct controller *controller = values->controller;
+    auto_text struct text path = text_new(LIMIT_PATH);
+    auto_text struct text query = text_new(LIMIT_PATH);
+    text_addf(&path, "/api/v1/namespaces/%s/configmaps", controller->ns);
+    text_addf(&query, "fieldSelector=metadata.name%%3D%s-settings", controller->options->release);
+    const struct kube_watch_spec spec = { .loop = controller->loop,
+                                          .kube = controller->kube,
+                                          .what = "settings",
+                                          .path = text_str(&path),
+                                          .query = text_str(&query),
+                                          .fn = on_map,
+                                          .arg = values };
+    values->watch = kube_watch_new(&spec);
+}
+
+/* ---- one step --------------------------------------------------------------------------------- */
+
+static void on_timer(void *arg)
+{
+    struct values *values = arg;
+    controller_wake(values->controller);
+}
+
+static void on_patched(void *arg, const struct http_result *result)
+{
+    struct values *values = arg;
+    struct err err;
+    values->call = http_call_free(values->call);
+    if (rest_outcome(result, &err) == ERR_OK)
+        log_info("settings: the values' settings are new -> written into /config");
+    else
+        log_warn("settings: %s -> again", err.text);
+    source_arm_in(values->timer, RETRY_MS); /* by then the store tells of it */
+}
+
+static void on_noted(void *arg, const struct etcd_write_result *result)
+{
+    struct values *values = arg;
+    values->write = etcd_call_free(values->write);
+    if (result->outcome.code != ERR_OK)
+        log_debug("settings: %s", result->outcome.error);
+    source_arm_in(values->timer, RETRY_MS);
+}
+
+static void note_applied(struct values *values)
+{
+    const struct controller *controller = values->controller;
+    auto_text struct text key = text_new(LIMIT_PATH);
+    auto_text struct text text = text_new(LIMIT_API_BODY);
+    text_addf(&key, "%s%s", controller->options->prefix, KEY_VALUES);
+    json_write(&text, values->now);
+    const struct etcd_put put = { .key = text_str(&key),
+                                  .value = text_str(&text),
+                                  .value_len = text.len };
+    const struct etcd_how how = { .timeout_ms = WRITE_MS, .endpoint = ETCD_ANY };
+    values->write = etcd_put(controller->etcd, &put, how, on_noted, values);
+}
+
+/* The value of a key as JSON; NULL: absent or unreadable. New reference. */
+static json_t *read_key(const struct controller *controller, const char *name)
+{
+    const struct etcd_entry *entry = store_get(controller->store, name);
+    json_t *json = NULL;
+    if (entry != NULL)
+        (void)json_parse(entry->value, entry->len, name, &json, NULL);
+    return json;
+}
+
+void values_step(struct values *values)
+{
+    struct controller *controller = values->controller;
+    const char *api_url = controller->leader_url;
+    if (values->now == NULL || values->call != NULL || values->write != NULL ||
+        source_armed(values->timer) || api_url[0] == '\0')
+        return;
+    auto_json json_t *config = read_key(controller, "config");
+    auto_json json_t *before = read_key(controller, KEY_VALUES);
+    if (config == NULL)
+        return;
+    auto_json json_t *patch = values_patch(before, values->now);
+    bool changed = false;
+    auto_json json_t *result = settings_patch(config, patch, &changed);
+    if (changed)
+        values->call =
+            rest_send(controller, api_url, "PATCH", "/config", patch, on_patched, values);
+    else if (before == NULL || !json_equal(before, values->now))
+        note_applied(values);
+}
+
+struct values *values_new(struct controller *controller)
+{
+    struct values *values = mem_struct(struct values);
+    values->controller = controller;
+    values->timer = loop_timer(controller->loop, on_timer, values);
+    watch_map(values);
+    return values;
+}
+
+void values_drop(struct values *values)
+{
+    if (values != NULL)
+        values->write = etcd_call_free(values->write);
+}
+
+struct values *values_free(struct values *values)
+{
+    if (values == NULL)
+        return NULL;
+    kube_watch_free(values->watch);
+    http_call_free(values->call);
+    etcd_call_free(values->write);
+    source_free(values->timer);
+    json_decref(values->now);
+    free(values);
+    return NULL;
+}
