@@ -25,6 +25,7 @@ class Writer:
         self.acks = []            # appended by all threads; list.append is atomic
         self.warned = []          # commits that came back with a warning: not acknowledged
         self.lost_answers = 0
+        self.failures = []        # (time, node) of each connection or commit that failed
         self.ending = threading.Event()
         self.lanes = lanes
         self.threads = []
@@ -89,6 +90,7 @@ class Writer:
                         time.sleep(self.pause)
             except psycopg2.Error:
                 self.lost_answers += 1
+                self.failures.append((time.monotonic(), node.name))
             finally:
                 if connection is not None:
                     try:

@@ -1,5 +1,4 @@
 """Witness, volumes, etcd, quorum, everything at once."""
-import signal
 import threading
 
 from lab.cluster import wait_for
@@ -157,21 +156,3 @@ def all_killed(context):
 def all_stopped_in_order(context):
     """All three stopped at once and started, n1 first."""
     return all_stopped(context, lambda n: n.stop(30), ["n1", "n2", "w"])
-
-
-@case("etcd-stopped-60s", short=True)
-def etcd_stopped(context):
-    """etcd stopped everywhere for 60 s, failsafe off: the primary steps down in time (L2), all comes back by itself."""
-    cluster = context.up(ttl=10)
-    writer = context.load()
-    for node in cluster.nodes:
-        node.signal(r"(^|/)etcd --", signal.SIGSTOP)
-    began = now()
-    wait_for("60 s passed", lambda: now() - began > 60, 80, 0.5)
-    last = writer.last_ack()
-    for node in cluster.nodes:
-        node.signal(r"(^|/)etcd --", signal.SIGCONT)
-    assert last < began + 11, f"writes went on {last - began:.1f} s without etcd"
-    writer.wait_writes(60)
-    context.settle()
-    return f"last commit {last - began:.1f} s after etcd stood still"
