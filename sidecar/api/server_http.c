@@ -237,7 +237,10 @@ static void give_order(struct exchange *exchange, struct reply *reply)
     exchange->pending = pending;
     lws_set_timeout(exchange->wsi, PENDING_TIMEOUT_HTTP_CONTENT, PENDING_TIMEOUT_S);
     struct api_order order = reply->order;
-    log_info("rest: %s asked -> start", api_order_name(order.kind));
+    if (order.kind == API_FAILSAFE) /* every ttl/4 as long as etcd is away */
+        log_debug("rest: failsafe asked -> start");
+    else
+        log_info("rest: %s asked -> start", api_order_name(order.kind));
     op->run(op->arg, &order, pending);
 }
 

@@ -160,6 +160,7 @@ struct view *store_node_view(struct store_node *node)
     view->lease = *lease_keeper_lease(node->keeper);
     view->guard = node->guard;
     view->pg.system_id = 7000000000000000001;
+    view->pg.state = node->guard.tree_alive ? PG_UP : PG_DOWN;
     return view;
 }
 
@@ -178,10 +179,10 @@ static void on_step(void *arg, enum err_code code, const struct err *err)
     text_copy(outcome->node->error, sizeof(outcome->node->error), err != NULL ? err->text : "");
 }
 
-enum err_code store_node_run(struct store_node *node, const struct step *step)
+enum err_code store_node_run_with(struct store_node *node, const struct step *step,
+                                  const struct view *view)
 {
     struct outcome outcome = { .node = node };
-    struct view *view = store_node_view(node);
     struct step_op *op = steps_store_start(node->steps, &(struct step_call){
                                                             .step = step,
                                                             .view = view,
@@ -190,11 +191,18 @@ enum err_code store_node_run(struct store_node *node, const struct step *step)
                                                             .done = on_step,
                                                             .arg = &outcome,
                                                         });
-    free(view);
     ck_assert(!outcome.done);
     run_until(node->loop, &outcome.done, 10000);
     step_op_free(op);
     return outcome.code;
+}
+
+enum err_code store_node_run(struct store_node *node, const struct step *step)
+{
+    struct view *view = store_node_view(node);
+    enum err_code code = store_node_run_with(node, step, view);
+    free(view);
+    return code;
 }
 
 enum err_code store_node_step(struct store_node *node, enum step_kind kind, const char *name)

@@ -40,7 +40,9 @@ struct loop *store_nodes_start(struct etcd_cluster *servers, int n, struct store
 void store_nodes_stop(struct etcd_cluster *servers, struct store_node *a, struct store_node *b);
 /* The view as of now, its store part and lease filled. On the heap: free it. */
 struct view *store_node_view(struct store_node *node);
-/* Runs one step to its end. */
+/* Runs one step to its end; with a view that may be older than what the node knows. */
+enum err_code store_node_run_with(struct store_node *node, const struct step *step,
+                                  const struct view *view);
 enum err_code store_node_run(struct store_node *node, const struct step *step);
 enum err_code store_node_step(struct store_node *node, enum step_kind kind, const char *name);
 /* Runs the loop until `holds`; fails the test after ms. */

@@ -90,6 +90,25 @@ START_TEST(status_is_the_leaders)
 }
 END_TEST
 
+/* L6: only who leads writes /failsafe; while nobody knows whether that happened it is not known to be
+ * what was last committed. */
+START_TEST(failsafe_is_committed_or_in_doubt)
+{
+    ck_assert(publish_failsafe_committed(a.publish));
+    ck_assert_int_eq(store_node_step(&a, STEP_TAKE_KEY, ""), ERR_OK);
+    publish_failsafe(a.publish, "{\"a\":\"http://a/\"}");
+    ck_assert(!publish_failsafe_committed(a.publish)); /* under way */
+    run_for(loop, 300);
+    ck_assert(publish_failsafe_committed(a.publish));
+    ck_assert_str_eq(key_of(&b, "failsafe").value, "{\"a\":\"http://a/\"}");
+    store_node_signal(&servers, 0, SIGSTOP);
+    publish_failsafe(a.publish, "{}");
+    run_for(loop, 2500);
+    ck_assert(!publish_failsafe_committed(a.publish));
+    store_node_signal(&servers, 0, SIGCONT);
+}
+END_TEST
+
 /* Events of all members share one ring, in the order of their numbers. */
 START_TEST(events_make_one_ring)
 {
@@ -145,6 +164,7 @@ int main(void)
     tcase_add_checked_fixture(slow, setup, teardown);
     tcase_add_test(slow, status_is_the_leaders);
     tcase_add_test(slow, events_make_one_ring);
+    tcase_add_test(slow, failsafe_is_committed_or_in_doubt);
     tcase_add_test(slow, events_wait_for_the_store);
     suite_add_tcase(suite, slow);
     SRunner *runner = srunner_create(suite);

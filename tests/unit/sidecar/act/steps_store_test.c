@@ -325,6 +325,84 @@ START_TEST(the_config_is_compared)
 }
 END_TEST
 
+/* L6: who is barred by /failsafe is judged by the one that is there. */
+START_TEST(failsafe_is_compared)
+{
+    struct view *view = store_node_view(&a);
+    ck_assert_uint_eq(view->store.failsafe.n, 0);
+    store_node_put(&b, "/service/t/failsafe", "{\"b\":\"http://b/\"}");
+    const struct step take_key = { .kind = STEP_TAKE_KEY };
+    ck_assert_int_eq(store_node_run_with(&a, &take_key, view), ERR_CONFLICT);
+    ck_assert_ptr_nonnull(strstr(a.error, "failsafe"));
+    free(view);
+    view = store_node_view(&a);
+    ck_assert(view->store.failsafe.n == 1 && names_has(&view->store.failsafe, "b"));
+    free(view);
+}
+END_TEST
+
+static bool sees_lift(struct store_node *node)
+{
+    struct view *view = store_node_view(node);
+    bool lifted = view->store.holder.lifted;
+    free(view);
+    return lifted;
+}
+
+static bool sees_no_lift(struct store_node *node)
+{
+    return !sees_lift(node);
+}
+
+/* L8: the mark is the holder's, compares `config`, and stands through an adoption; it is cleared when
+ * the guard's deadline is back. */
+START_TEST(a_lift_is_marked)
+{
+    STEP_FAILS(&a, STEP_MARK_LIFTED, "", ERR_REFUSED, "not ours");
+    take(&a);
+    STEP_OK(&a, STEP_MARK_LIFTED, "");
+    store_node_wait(&b, sees_lift, 500);
+    a.guard = (struct guard_view){ .connected = true, .tree_alive = true, .lifted = true };
+    STEP_FAILS(&a, STEP_CLEAR_LIFTED, "", ERR_REFUSED, "without a deadline");
+    a.guard.lifted = false;
+    STEP_OK(&a, STEP_CLEAR_LIFTED, "");
+    store_node_wait(&b, sees_no_lift, 500);
+    ck_assert(store_node_holds(&a));
+    struct view *view = store_node_view(&a);
+    store_node_put(&b, "/service/t/config", "{\"ttl\":3}");
+    const struct step mark = { .kind = STEP_MARK_LIFTED };
+    ck_assert_int_eq(store_node_run_with(&a, &mark, view), ERR_CONFLICT);
+    free(view);
+}
+END_TEST
+
+static bool keyless(struct store_node *node)
+{
+    return lease_keeper_lease(node->keeper)->keyless;
+}
+
+/* L8: the key is gone under a lift: held on, and taken anew with the mark. */
+START_TEST(a_lifted_leader_takes_the_key_anew)
+{
+    take(&a);
+    STEP_OK(&a, STEP_MARK_LIFTED, "");
+    const struct lease *lease = lease_keeper_lease(a.keeper);
+    a.guard = (struct guard_view){ .connected = true,
+                                   .tree_alive = true,
+                                   .lifted = true,
+                                   .lease_id = lease->id,
+                                   .create_revision = lease->create_revision };
+    lease_keeper_set_lift(a.keeper, true, true);
+    store_node_put(&b, "/service/t/leader", NULL);
+    store_node_wait(&a, keyless, STORE_NODES_TTL_MS);
+    ck_assert(store_node_holds(&a));
+    ck_assert(!may_take(&b));
+    STEP_OK(&a, STEP_TAKE_KEY, "");
+    ck_assert(lease->owns_key && !lease->keyless);
+    ck_assert(sees_lift(&a));
+}
+END_TEST
+
 /* Part 6: one node wins `initialize`; it is under its lease while empty and becomes the system id.
  * */
 START_TEST(one_node_initializes)
@@ -425,6 +503,9 @@ int main(void)
     tcase_add_test(slow, our_own_key_is_adopted_anew);
     tcase_add_test(slow, a_member_with_new_data_is_not_added);
     tcase_add_test(slow, the_config_is_compared);
+    tcase_add_test(slow, failsafe_is_compared);
+    tcase_add_test(slow, a_lift_is_marked);
+    tcase_add_test(slow, a_lifted_leader_takes_the_key_anew);
     tcase_add_test(slow, one_node_initializes);
     tcase_add_test(slow, asking_out_is_published);
     tcase_add_test(slow, history_is_written_by_the_leader);
