@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/text.h"
 #include "sidecar/postgres/files.h"
 
@@ -111,13 +112,58 @@ static enum err_code write_conf_files(const struct conf_write *write, struct err
     return code;
 }
 
+/* postmaster.pid, and the lock file of a socket: process, data directory, start time, port, directory of
+ * the first socket; a line each. */
+enum pid_line { PID_DATA = 1, PID_PORT = 3, PID_SOCKET = 4 };
+
+static void pid_line(const char *content, enum pid_line line, char to[LIMIT_PATH])
+{
+    for (int i = 0; i < (int)line; i++) {
+        const char *end = strchr(content, '\n');
+        content = end == NULL ? "" : end + 1;
+    }
+    size_t len = strcspn(content, "\n");
+    len = len < LIMIT_PATH ? len : 0;
+    memcpy(to, content, len);
+    to[len] = '\0';
+}
+
+static enum err_code remove_stale(const char *path, struct err *err)
+{
+    if (unlink(path) != 0 && errno != ENOENT)
+        return err_errno(err, errno, "cannot remove %s of a postmaster that is gone", path);
+    return ERR_OK;
+}
+
+/* The socket's lock is the leftover of the same postmaster only if it names our PGDATA. */
+static enum err_code remove_stale_socket_lock(const struct place *place, const char *pid_file,
+                                              struct err *err)
+{
+    char directory[LIMIT_PATH];
+    char port[LIMIT_PATH];
+    char data[LIMIT_PATH];
+    char path[LIMIT_PATH];
+    pid_line(pid_file, PID_SOCKET, directory);
+    pid_line(pid_file, PID_PORT, port);
+    int len = snprintf(path, sizeof(path), "%s/.s.PGSQL.%s.lock", directory, port);
+    if (directory[0] != '/' || len >= (int)sizeof(path))
+        return ERR_OK;
+    auto_text struct text lock = text_new(LIMIT_FILE);
+    if (file_read(path, &lock, NULL) != ERR_OK)
+        return ERR_OK;
+    pid_line(text_str(&lock), PID_DATA, data);
+    return strcmp(data, place->data) == 0 ? remove_stale(path, err) : ERR_OK;
+}
+
 static enum err_code remove_stale_pid(const struct place *place, struct err *err)
 {
     char path[LIMIT_PATH];
     path_join(path, place->data, "postmaster.pid");
-    if (unlink(path) != 0 && errno != ENOENT)
-        return err_errno(err, errno, "cannot remove %s of a postmaster that is gone", path);
-    return ERR_OK;
+    auto_text struct text content = text_new(LIMIT_FILE);
+    if (file_read(path, &content, NULL) != ERR_OK)
+        return remove_stale(path, err);
+    enum err_code code = remove_stale_socket_lock(place, text_str(&content), err);
+    return code == ERR_OK ? remove_stale(path, err) : code;
 }
 
 enum err_code conf_write(const struct conf_write *write, struct err *err)

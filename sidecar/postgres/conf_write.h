@@ -14,8 +14,9 @@ struct conf_write {
     bool starting; /* no postmaster runs: PGDATA is set to 0700, and what would win over us
                                 is taken out of postgresql.auto.conf */
     bool alone; /* nobody else can run on PGDATA: the guard holds its lock (G3) and has no child. A
-                   postmaster.pid is then the leftover of a node that was killed; its number may be
-                   that of any process by now, and a start would believe it */
+                   postmaster.pid, and the lock of its socket, are then leftovers of a node that was
+                   killed; the number in them may be that of any process by now, and a start would
+                   believe it */
 };
 
 /* The password file comes first: primary_conninfo names it. */

@@ -12,6 +12,14 @@
 #include "sidecar/postgres/tools.h"
 
 /* A look at the directory while no postmaster runs, and once after taking one over. */
+/* What one look has found. */
+struct findings {
+    struct datadir dir;
+    bool control_known;
+    struct controldata control;
+    struct timeline timeline; /* of the control file's position; tli 0: not known */
+};
+
 struct look {
     bool wanted;
     bool running;
@@ -20,11 +28,10 @@ struct look {
     struct tool_call *tool;
     struct source *timer; /* looks again while Postgres is down */
     bool dir_known;
-    struct datadir dir;
-    bool control_known;
-    struct controldata control;
-    struct timeline timeline; /* of the control file's position; tli 0: not known */
-    char trouble[512];        /* why pg_control could not be read; "" */
+    struct findings
+        found; /* by the last look that came to its end: decisions need all of it at once */
+    struct findings coming; /* by the one that is under way */
+    char trouble[512];      /* why pg_control could not be read; "" */
 };
 
 /* What is known of the postmasters that the guard has started. */

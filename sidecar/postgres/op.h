@@ -79,6 +79,7 @@ struct pg_op {
     enum conf_signal signal;
     bool starting;
     op_after_fn *checked; /* of pg_write_checked */
+    op_fn *versioned;     /* of pg_ask_version */
     unsigned checks;
 };
 
@@ -138,4 +139,6 @@ struct argv {
     size_t n;
     char *item[LIMIT_ARGV + 1];
 };
+/* then() with the version of the programs that the guard runs known: what may stand in the files depends on it. */
+void pg_ask_version(struct pg_op *op, op_fn *then);
 void pg_make_argv(const struct pg_op *op, bool primary, struct argv *ret_argv);

@@ -300,18 +300,18 @@ void postgres_set_trouble(struct postgres *postgres, const char *text)
 static void fill_down(const struct postgres *postgres, struct pg_view *pg)
 {
     const struct look *look = &postgres->look;
-    pg->dir = look->dir_known ? look->dir.dir : DATA_DIR_UNKNOWN;
+    pg->dir = look->dir_known ? look->found.dir.dir : DATA_DIR_UNKNOWN;
     if (!postgres->usable)
         pg->dir = DATA_DIR_BROKEN;
-    pg->in_recovery = look->dir.standby_signal;
-    if (!look->dir_known || !look->control_known)
+    pg->in_recovery = look->found.dir.standby_signal;
+    if (!look->dir_known || !look->found.control_known)
         return;
-    pg->system_id = look->control.system_id;
-    pg->timeline = look->timeline;
-    pg->position = controldata_position(&look->control);
-    pg->clean_stop = controldata_clean(&look->control);
-    pg->was_primary = controldata_was_primary(&look->control);
-    pg->rewinding = look->dir.rewinding;
+    pg->system_id = look->found.control.system_id;
+    pg->timeline = look->found.timeline;
+    pg->position = controldata_position(&look->found.control);
+    pg->clean_stop = controldata_clean(&look->found.control);
+    pg->was_primary = controldata_was_primary(&look->found.control);
+    pg->rewinding = look->found.dir.rewinding;
     pg->wal_read = postgres->wal_read;
     pg->wal_whole = postgres->wal_read ? postgres->wal_whole : LSN_NONE;
 }
@@ -325,9 +325,9 @@ static void fill_running(const struct postgres *postgres, struct pg_view *pg)
     else
         pg->in_recovery = postgres->role.standby;
     pg->dir = DATA_DIR_VALID;
-    pg->system_id = probe->system_id != 0 ? probe->system_id
-                    : look->control_known ? look->control.system_id
-                                          : 0;
+    pg->system_id = probe->system_id != 0       ? probe->system_id
+                    : look->found.control_known ? look->found.control.system_id
+                                                : 0;
     pg->replay_held = postgres_replay_held(postgres);
     pg->follow_stuck =
         postgres->state == PG_UP && pg->in_recovery &&

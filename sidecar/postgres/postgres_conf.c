@@ -62,13 +62,13 @@ static int server_version(const struct postgres *postgres)
 void postgres_parameters(const struct postgres *postgres, bool primary,
                          struct parameters *ret_parameters)
 {
-    const struct controldata *control = &postgres->look.control;
+    const struct controldata *control = &postgres->look.found.control;
     struct text warnings = text_new(LIMIT_FILE);
     struct parameter_node node = {
         .primary = primary,
         .server_version = server_version(postgres),
     };
-    if (postgres->look.control_known)
+    if (postgres->look.found.control_known)
         node.floors = (struct parameter_floors){
             .max_connections = control->max_connections,
             .max_worker_processes = control->max_worker_processes,
@@ -163,7 +163,7 @@ static void on_compared(void *arg)
 /* Only while Postgres runs: a start writes the files anyway. */
 void conf_compare(struct postgres *postgres)
 {
-    if (!postgres->role_known || !postgres->look.control_known || postgres->writing ||
+    if (!postgres->role_known || !postgres->look.found.control_known || postgres->writing ||
         !postgres->lives.running)
         return;
     if (postgres->compare != NULL) {
@@ -196,7 +196,7 @@ void postgres_note_ssn(struct postgres *postgres)
  * is not ours stays foreign until a step writes (S2). */
 void conf_adopt_disk(struct postgres *postgres)
 {
-    const struct datadir *dir = &postgres->look.dir;
+    const struct datadir *dir = &postgres->look.found.dir;
     struct conf_role *role = &postgres->role;
     if (dir->dir != DATA_DIR_VALID || postgres->writing)
         return;

@@ -23,7 +23,7 @@ static enum member_state state_of(const struct postgres *postgres)
     }
     if (postgres->lives.failures > 0)
         return MEMBER_START_FAILED;
-    if (postgres->look.control_known && !controldata_clean(&postgres->look.control) &&
+    if (postgres->look.found.control_known && !controldata_clean(&postgres->look.found.control) &&
         postgres->lives.answered)
         return MEMBER_CRASHED;
     return MEMBER_STOPPED;
@@ -36,10 +36,11 @@ static enum member_role role_of(const struct postgres *postgres, const struct pr
         return probe->view.in_recovery ? MEMBER_ROLE_REPLICA : MEMBER_ROLE_PRIMARY;
     if (postgres->state != PG_DOWN)
         return postgres->role.standby ? MEMBER_ROLE_REPLICA : MEMBER_ROLE_PRIMARY;
-    if (look->dir_known && look->dir.dir != DATA_DIR_VALID)
+    if (look->dir_known && look->found.dir.dir != DATA_DIR_VALID)
         return MEMBER_ROLE_UNINITIALIZED;
-    return look->control_known && controldata_was_primary(&look->control) ? MEMBER_ROLE_DEMOTED
-                                                                          : MEMBER_ROLE_REPLICA;
+    return look->found.control_known && controldata_was_primary(&look->found.control)
+               ? MEMBER_ROLE_DEMOTED
+               : MEMBER_ROLE_REPLICA;
 }
 
 /* ---- parameters that wait for a restart ---- */
@@ -130,8 +131,8 @@ static void fill_pending(struct postgres *postgres, const struct probe_state *pr
 static const char *trouble_of(const struct postgres *postgres, const struct probe_state *probe)
 {
     const struct look *look = &postgres->look;
-    if (postgres->state == PG_DOWN && look->dir_known && look->dir.dir == DATA_DIR_BROKEN)
-        return look->dir.trouble;
+    if (postgres->state == PG_DOWN && look->dir_known && look->found.dir.dir == DATA_DIR_BROKEN)
+        return look->found.dir.trouble;
     if (postgres->trouble[0] != '\0')
         return postgres->trouble;
     if (postgres->state == PG_DOWN)

@@ -46,7 +46,7 @@ static void on_history(void *arg)
     struct look *look = &job->postgres->look;
     look->work = source_free(look->work);
     if (job->code == ERR_OK)
-        look->timeline = job->timeline;
+        look->coming.timeline = job->timeline;
     else
         log_debug("look: %s", job->err.text);
     look_done(job->postgres);
@@ -56,8 +56,8 @@ static void on_history(void *arg)
 static void ask_history(struct postgres *postgres)
 {
     struct look_job *job = new_job(postgres);
-    job->tli = controldata_timeline(&postgres->look.control);
-    if (postgres->look.dir.dir == DATA_DIR_FRESH)
+    job->tli = controldata_timeline(&postgres->look.coming.control);
+    if (postgres->look.coming.dir.dir == DATA_DIR_FRESH)
         text_copy(job->place.data, sizeof(job->place.data), postgres->place.fresh_data);
     postgres->look.work = loop_work(postgres->parts.loop, read_history, on_history, free, job);
 }
@@ -67,7 +67,7 @@ static void ask_history(struct postgres *postgres)
 /* The tool ran and cannot read it: the file is corrupt, or of another version of PostgreSQL. */
 static void control_unusable(struct postgres *postgres, const char *why)
 {
-    struct datadir *dir = &postgres->look.dir;
+    struct datadir *dir = &postgres->look.coming.dir;
     snprintf(postgres->look.trouble, sizeof(postgres->look.trouble), "%.500s", why);
     if (dir->dir == DATA_DIR_VALID) {
         dir->dir = DATA_DIR_BROKEN;
@@ -109,9 +109,9 @@ static void on_control(void *arg, const struct tool_result *result)
     if (code == ERR_OK && corrupt)
         code = err_set(&err, ERR_INVALID, "global/pg_control is corrupt (its checksum is wrong)");
     if (code == ERR_OK)
-        code = controldata_parse(result->output, &look->control, &err);
+        code = controldata_parse(result->output, &look->coming.control, &err);
     look->tool = tool_call_free(look->tool);
-    look->control_known = code == ERR_OK;
+    look->coming.control_known = code == ERR_OK;
     if (code != ERR_OK && !ran) {
         if (result->code != ERR_UNREACHABLE)
             say_not_asked(postgres, err.text);
@@ -129,7 +129,7 @@ static void on_control(void *arg, const struct tool_result *result)
 
 static void ask_control(struct postgres *postgres)
 {
-    bool fresh = postgres->look.dir.dir == DATA_DIR_FRESH;
+    bool fresh = postgres->look.coming.dir.dir == DATA_DIR_FRESH;
     const char *const args[] = { fresh ? postgres->place.fresh_data : postgres->place.data, NULL };
     const struct tool_spec spec = {
         .program = "pg_controldata",
@@ -155,11 +155,9 @@ static void on_directory(void *arg)
     struct postgres *postgres = job->postgres;
     struct look *look = &postgres->look;
     look->work = source_free(look->work);
-    look->dir = job->dir;
-    look->control_known = false;
-    look->timeline = (struct timeline){ .tli = 0 };
+    look->coming = (struct findings){ .dir = job->dir };
     free(job);
-    if (look->dir.dir == DATA_DIR_VALID || look->dir.dir == DATA_DIR_FRESH)
+    if (look->coming.dir.dir == DATA_DIR_VALID || look->coming.dir.dir == DATA_DIR_FRESH)
         ask_control(postgres);
     else
         look_done(postgres);
@@ -180,12 +178,13 @@ static void begin(void *arg)
 static void look_done(struct postgres *postgres)
 {
     struct look *look = &postgres->look;
-    const struct datadir *dir = &look->dir;
+    const struct datadir *dir = &look->found.dir;
     look->running = false;
     if (look->wanted) {
         begin(postgres);
         return;
     }
+    look->found = look->coming;
     if (!look->dir_known && dir->dir == DATA_DIR_BROKEN)
         log_error("data directory: %s -> staying out", dir->trouble);
     look->dir_known = true;

@@ -113,9 +113,15 @@ static void after_prepare(struct pg_op *op, enum err_code code, const struct err
         run_rewind(op);
 }
 
+static void write_files(struct pg_op *op)
+{
+    struct op_job *job = op_job_new(op);
+    postgres_render(op->pg, &job->files);
+    op_work(op, job, prepare, after_prepare);
+}
+
 void pg_rewind(struct pg_op *op)
 {
-    struct op_job *job;
     if (op_guard(op)->child != GUARD_CHILD_NONE) {
         op_fail(op, ERR_CONFLICT, "Postgres runs on the data that should be rewound");
         return;
@@ -124,7 +130,5 @@ void pg_rewind(struct pg_op *op)
         op_fail(op, ERR_NOT_FOUND, "no address of member %s is known", op->step.name);
         return;
     }
-    job = op_job_new(op);
-    postgres_render(op->pg, &job->files);
-    op_work(op, job, prepare, after_prepare);
+    pg_ask_version(op, write_files); /* of what the files may hold */
 }

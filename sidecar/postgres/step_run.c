@@ -151,14 +151,15 @@ static void when_version(struct pg_op *op, const struct tool_result *result)
         return;
     }
     op->pg->binary_version = version_parse(result->output);
-    with_version(op);
+    op->versioned(op);
 }
 
-static void ask_version(struct pg_op *op)
+void pg_ask_version(struct pg_op *op, op_fn *then)
 {
     static const char *const args[] = { "--version", NULL };
+    op->versioned = then;
     if (op->pg->binary_version != 0)
-        with_version(op);
+        then(op);
     else
         op_tool(op, "postgres", args, NULL, NULL, when_version);
 }
@@ -171,19 +172,20 @@ static void when_looked(struct pg_op *op)
         op_later(op, POLL_MS, when_looked);
         return;
     }
-    if (look->dir.dir != DATA_DIR_VALID) {
+    if (look->found.dir.dir != DATA_DIR_VALID) {
         op_fail(op, ERR_INVALID, "%s",
-                look->dir.trouble[0] != '\0' ? look->dir.trouble : "there is no data directory");
+                look->found.dir.trouble[0] != '\0' ? look->found.dir.trouble
+                                                   : "there is no data directory");
         return;
     }
-    if (look->dir.rewinding) {
+    if (look->found.dir.rewinding) {
         op_fail(op, ERR_INVALID,
                 "pg_rewind was interrupted and has left %s unusable: it must end, "
                 "or the member be cloned again",
                 op->pg->place.data);
         return;
     }
-    ask_version(op);
+    pg_ask_version(op, with_version);
 }
 
 static bool may_start(struct pg_op *op)

@@ -55,9 +55,9 @@ static void read_to(struct pg_op *op, const struct controldata *control, lsn_t e
 void pg_read_wal(struct pg_op *op)
 {
     const struct look *look = &op->pg->look;
-    const struct controldata *control = &look->control;
+    const struct controldata *control = &look->found.control;
     op->cleanup = give_up;
-    if (op_guard(op)->child != GUARD_CHILD_NONE || !look->control_known) {
+    if (op_guard(op)->child != GUARD_CHILD_NONE || !look->found.control_known) {
         op_fail(op, ERR_CONFLICT, "Postgres runs, or its data directory is not looked at yet");
         return;
     }

@@ -207,6 +207,39 @@ START_TEST(test_conf_write)
 }
 END_TEST
 
+/* What a killed node leaves: the number of its postmaster may be any process's by now. A socket's lock that
+ * names another PGDATA is another server's. */
+START_TEST(test_leftovers)
+{
+    char conf[] = CONF_MARK "\n";
+    const struct conf_files files = { .conf = conf };
+    struct conf_write write = {
+        .place = &place, .files = &files, .signal = CONF_SIGNAL_NONE, .starting = true
+    };
+    char words[3 * LIMIT_PATH];
+    char pid[LIMIT_PATH];
+    char lock[LIMIT_PATH];
+    make_cluster(place.data);
+    path_join(pid, place.data, "postmaster.pid");
+    path_join(lock, folder, ".s.PGSQL.5432.lock");
+    snprintf(words, sizeof(words), "47\n%s\n1700000000\n5432\n%s\n", place.data, folder);
+    put(place.data, "postmaster.pid", words);
+    put(folder, ".s.PGSQL.5432.lock", words);
+    ck_assert_int_eq(conf_write(&write, NULL), ERR_OK);
+    ck_assert(file_exists(pid) && file_exists(lock)); /* somebody may run */
+    write.alone = true;
+    ck_assert_int_eq(conf_write(&write, NULL), ERR_OK);
+    ck_assert(!file_exists(pid) && !file_exists(lock));
+    put(place.data, "postmaster.pid", words);
+    put(folder, ".s.PGSQL.5432.lock", "47\n/somebody/elses\n");
+    ck_assert_int_eq(conf_write(&write, NULL), ERR_OK);
+    ck_assert(!file_exists(pid) && file_exists(lock));
+    put(place.data, "postmaster.pid", "47\n"); /* cut short */
+    ck_assert_int_eq(conf_write(&write, NULL), ERR_OK);
+    ck_assert(!file_exists(pid));
+}
+END_TEST
+
 /* Ceilings are errors with a name; a missing file is not a broken one. */
 START_TEST(test_files)
 {
@@ -237,6 +270,7 @@ int main(void)
     tcase_add_test(tcase, test_remove_data);
     tcase_add_test(tcase, test_history);
     tcase_add_test(tcase, test_conf_write);
+    tcase_add_test(tcase, test_leftovers);
     tcase_add_test(tcase, test_files);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
