@@ -1,4 +1,5 @@
 /* pgvigil-controller: parse, build, run, free. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,16 @@ static void on_stop(void *arg, int signum)
 {
     (void)signum;
     controller_stop(arg);
+}
+
+/* A list of pods is large for a moment and rare: its memory goes back, and the pool's threads, which
+ * read small files, need no arenas of their own. */
+static void keep_memory_small(void)
+{
+    enum { SMALL = 1 << 16 };
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_TRIM_THRESHOLD, SMALL);
+    (void)mallopt(M_MMAP_THRESHOLD, SMALL);
 }
 
 static int run(const struct options *options)
@@ -65,6 +76,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    keep_memory_small();
     json_setup();
     http_setup();
     struct options *options;
