@@ -1,5 +1,4 @@
 /* Kubernetes Events: what the controller sees change, and copies of what the sidecars tell. */
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +23,15 @@ static const struct pod *pod_named(const struct controller *controller, const ch
     return NULL;
 }
 
-/* "one-copy" -> "OneCopy". */
+/* "one-copy" -> "OneCopy"; kinds are lower case. */
 static void reason_of(const char *kind, char *to, size_t size)
 {
-    bool upper = true;
     size_t len = 0;
     for (const char *c = kind; *c != '\0' && len + 1 < size; c++) {
-        if (!isalnum((unsigned char)*c)) {
-            upper = true;
-            continue;
-        }
-        to[len++] = (char)(upper ? toupper((unsigned char)*c) : *c);
-        upper = false;
+        bool first = c == kind || c[-1] == '-';
+        bool letter = *c >= 'a' && *c <= 'z';
+        if (*c != '-')
+            to[len++] = (char)(first && letter ? *c - 'a' + 'A' : *c);
     }
     to[len] = '\0';
 }

@@ -53,8 +53,10 @@ static void switch_over(struct fleet *fleet, const char *leader, const char *can
     auto_json json_t *body = json_pack("{s:s,s:s}", "leader", leader, "candidate", candidate);
     log_info("fleet: %s -> switchover from %s to %s", why, leader, candidate);
     fleet->doing = "switchover";
-    fleet->call =
-        rest_send(controller, controller->leader_url, "POST", "/switchover", body, on_rest, fleet);
+    const struct rest_order order = {
+        .api_url = controller->leader_url, .method = "POST", .path = "/switchover", .body = body
+    };
+    fleet->call = rest_send(controller, &order, on_rest, fleet);
 }
 
 /* Only this very pod: its successor of the same name stays. */
@@ -200,8 +202,10 @@ static bool remove_from(struct fleet *fleet, const struct cluster_view *cluster,
         text_addf(&path, "/pgvigil/members/%s", member);
         log_info("fleet: member %s is scaled in -> removed from the cluster", member);
         fleet->doing = "remove member";
-        fleet->call = rest_send(fleet->controller, controller->leader_url, "DELETE",
-                                text_str(&path), NULL, on_rest, fleet);
+        const struct rest_order order = { .api_url = controller->leader_url,
+                                          .method = "DELETE",
+                                          .path = text_str(&path) };
+        fleet->call = rest_send(fleet->controller, &order, on_rest, fleet);
         return true;
     }
     return false;

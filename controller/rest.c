@@ -8,23 +8,23 @@
 
 enum { REST_MS = 30000, CONNECT_MS = 3000 }; /* a switchover is answered when it is done */
 
-struct http_call *rest_send(struct controller *controller, const char *api_url, const char *method,
-                            const char *path, const json_t *body, http_done_fn *done, void *arg)
+struct http_call *rest_send(struct controller *controller, const struct rest_order *order,
+                            http_done_fn *done, void *arg)
 {
     auto_text struct text url = text_new(LIMIT_PATH);
     auto_text struct text text = text_new(LIMIT_API_BODY);
-    const char *host = strstr(api_url, "://");
-    host = host != NULL ? host + 3 : api_url;
-    text_add_bytes(&url, api_url, (size_t)(host - api_url) + strcspn(host, "/"));
-    text_add(&url, path);
-    if (body != NULL)
-        json_write(&text, body);
+    const char *host = strstr(order->api_url, "://");
+    host = host != NULL ? host + 3 : order->api_url;
+    text_add_bytes(&url, order->api_url, (size_t)(host - order->api_url) + strcspn(host, "/"));
+    text_add(&url, order->path);
+    if (order->body != NULL)
+        json_write(&text, order->body);
     static const char *const headers[] = { "Content-Type: application/json", NULL };
     const struct http_request request = {
-        .method = method,
+        .method = order->method,
         .url = text_str(&url),
         .headers = headers,
-        .body = body != NULL ? text_str(&text) : NULL,
+        .body = order->body != NULL ? text_str(&text) : NULL,
         .body_len = text.len,
         .timeout_ms = REST_MS,
         .connect_timeout_ms = CONNECT_MS,

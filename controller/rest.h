@@ -6,8 +6,14 @@
 
 struct controller;
 
-/* `api_url`: of the member key. `body` borrowed, NULL: none. The owner frees the handle. */
-struct http_call *rest_send(struct controller *controller, const char *api_url, const char *method,
-                            const char *path, const json_t *body, http_done_fn *done, void *arg);
+struct rest_order {
+    const char *api_url; /* of the member key */
+    const char *method;
+    const char *path;
+    const json_t *body; /* borrowed; NULL: none */
+};
+/* The owner frees the handle. */
+struct http_call *rest_send(struct controller *controller, const struct rest_order *order,
+                            http_done_fn *done, void *arg);
 /* ERR_OK for 2xx, ERR_REFUSED with the answer's text for any other. */
 enum err_code rest_outcome(const struct http_result *result, struct err *err);

@@ -156,9 +156,11 @@ void values_step(struct values *values)
     auto_json json_t *patch = values_patch(before, values->now);
     bool changed = false;
     auto_json json_t *result = settings_patch(config, patch, &changed);
+    const struct rest_order order = {
+        .api_url = api_url, .method = "PATCH", .path = "/config", .body = patch
+    };
     if (changed)
-        values->call =
-            rest_send(controller, api_url, "PATCH", "/config", patch, on_patched, values);
+        values->call = rest_send(controller, &order, on_patched, values);
     else if (before == NULL || !json_equal(before, values->now))
         note_applied(values);
 }

@@ -147,9 +147,10 @@ struct http_call *kube_send(struct kube *kube, const struct kube_request *reques
     text_add(&url, request->path);
     if (request->body != NULL)
         json_write(&body, request->body);
+    static const char agent[] = "User-Agent: pgvigil-controller/" PGVIGIL_VERSION;
     const char *headers[] = {
         "Accept: application/json",
-        "User-Agent: pgvigil-controller/" PGVIGIL_VERSION,
+        agent,
         patch ? "Content-Type: application/merge-patch+json" : "Content-Type: application/json",
         kube->authorization,
         NULL,

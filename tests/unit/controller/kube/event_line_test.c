@@ -55,6 +55,9 @@ END_TEST
 /* Every cut of a good line, and types and versions that cannot be. */
 START_TEST(nonsense_is_refused)
 {
+    static const char long_version[] =
+        "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":"
+        "\"0123456789012345678901234567890123456789012345678901234567890123456789\"}}}";
     static const char *const lines[] = {
         "",
         "[]",
@@ -65,8 +68,7 @@ START_TEST(nonsense_is_refused)
         "{\"type\":\"ADDED\",\"object\":{}}",
         "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"resourceVersion\":7}}}",
         "{\"type\":\"SOMETHING\",\"object\":{\"metadata\":{\"resourceVersion\":\"7\"}}}",
-        "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":"
-        "\"0123456789012345678901234567890123456789012345678901234567890123456789\"}}}",
+        long_version,
     };
     struct kube_event event;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
