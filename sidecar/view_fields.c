@@ -90,6 +90,8 @@ static const struct field pg_fields[] = {
     AT(struct pg_view, FIELD_BOOL, streaming),
     AT(struct pg_view, FIELD_BOOL, replay_held),
     AT(struct pg_view, FIELD_BOOL, follow_stuck),
+    AT(struct pg_view, FIELD_BOOL, wal_missing),
+    AT(struct pg_view, FIELD_BOOL, archive),
     WORD_AT(struct pg_view, ssn, ssn_kinds),
     AT(struct pg_view, FIELD_NAMES, ssn_names),
     WORD_AT(struct pg_view, ssn_disk, ssn_kinds),

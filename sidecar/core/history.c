@@ -55,10 +55,31 @@ static bool stay_out(const struct view *view, struct decision *decision, const c
                view->store.leader, why);
 }
 
+static bool leader_is_ready(const struct view *view)
+{
+    const struct peer *leader = view_peer(view, view->store.leader);
+    return leader != NULL && leader->member.role == MEMBER_ROLE_PRIMARY &&
+           leader->member.state == MEMBER_RUNNING;
+}
+
+bool history_wal_missing(const struct view *view, struct decision *decision)
+{
+    bool allowed = view->policy.clone_on_divergence || view->policy.clone_on_rewind_failure;
+    bool known_store = view->store.same_cluster || view->accept_restored; /* S6 */
+    if (!view->pg.wal_missing || strcmp(view->pg.upstream, view->store.leader) != 0 ||
+        view->pg.archive || !allowed || !known_store || !leader_is_ready(view) ||
+        sync_names(&view->store.sync, view->self))
+        return false;
+    text_into(decision->peer, view->store.leader);
+    return say(decision, ACT_RECLONE,
+               "%s does not have the WAL any more that comes next, and the configuration allows a "
+               "clone",
+               view->store.leader);
+}
+
 bool history_mend(const struct view *view, struct decision *decision, enum history_verdict verdict)
 {
     const char *fact = verdict == HISTORY_DIVERGED ? "has diverged from" : "may have diverged from";
-    const struct peer *leader = view_peer(view, view->store.leader);
     if (view->store.recording)
         return say(decision, ACT_WAIT,
                    "our WAL %s that of %s; first the newest /sync is written to "
@@ -71,8 +92,7 @@ bool history_mend(const struct view *view, struct decision *decision, enum histo
                    "volume knows: a person must accept it",
                    fact, view->store.leader);
     text_into(decision->peer, view->store.leader);
-    if (leader == NULL || leader->member.role != MEMBER_ROLE_PRIMARY ||
-        leader->member.state != MEMBER_RUNNING)
+    if (!leader_is_ready(view))
         return say(decision, ACT_WAIT, "our WAL %s that of %s, which is not ready yet", fact,
                    view->store.leader);
     if (sync_names(&view->store.sync, view->self))

@@ -17,5 +17,9 @@ enum history_verdict history_against_leader(const struct view *view);
  * words. Always true. */
 bool history_mend(const struct view *view, struct decision *decision, enum history_verdict verdict);
 
+/* Nothing diverged, but what comes next is nowhere to be had: clone again where the configuration allows
+ * that for a member that cannot follow; else false. */
+bool history_wal_missing(const struct view *view, struct decision *decision);
+
 /* Copies a name into a decision's field. */
 void text_into(char to[LIMIT_NAME], const char *from);

@@ -44,6 +44,8 @@ bool rule_rewind_running(const struct view *view, struct decision *decision)
     enum history_verdict verdict = history_against_leader(view);
     if (verdict == HISTORY_DIVERGED)
         return history_mend(view, decision, verdict);
+    if (history_wal_missing(view, decision))
+        return true;
     if (verdict == HISTORY_UNKNOWN && view->pg.follow_stuck)
         return history_mend(view, decision, verdict);
     return false;

@@ -195,6 +195,11 @@ bool rule_idle(const struct view *view, struct decision *decision)
 {
     if (view_is_primary(view))
         return lead(view, decision);
+    if (view_other_leads(view) && view->pg.wal_missing)
+        return say(decision, ACT_WAIT,
+                   "%s does not have the WAL any more that this member needs next%s: staying out; "
+                   "reinit this member to replace its data",
+                   view->store.leader, view->pg.archive ? ", nor has the archive brought it" : "");
     if (view_other_leads(view))
         return say(decision, ACT_WAIT, "%s %s", view->pg.streaming ? "streaming from" : "following",
                    view->store.leader);

@@ -60,6 +60,8 @@ struct pg_view {
     bool
         follow_stuck; /* standby: upstream refuses to stream on our timeline, or it has been retried
                            in vain: divergence must be looked at */
+    bool wal_missing; /* follow_stuck, and the upstream has not the WAL any more that comes next */
+    bool archive;     /* a standby that does not stream reads WAL from an archive */
 
     /* Synchronous replication, primary only. */
     enum ssn_kind ssn;      /* as backends obey it */

@@ -34,6 +34,13 @@ struct look {
     char trouble[512];      /* why pg_control could not be read; "" */
 };
 
+/* What the upstream of a standby that does not stream was asked. */
+struct upstream {
+    struct tool_call *tool;
+    struct mono asked_at; /* 0: not since it is stuck */
+    bool wal_missing;
+};
+
 /* What is known of the postmasters that the guard has started. */
 struct lives {
     struct mono guard_since;
@@ -79,6 +86,7 @@ struct postgres {
     struct source *stale; /* tells the owner, from the loop */
     struct look look;
     struct lives lives;
+    struct upstream upstream;
 
     struct text *warned;    /* what was said of the parameters */
     int binary_version;     /* of the programs that the guard runs; 0: not asked yet */
@@ -144,6 +152,9 @@ void look_again(struct postgres *postgres); /* what is known may be wrong now */
 void conf_compare(struct postgres *postgres);
 void conf_adopt_disk(struct postgres *postgres);  /* the look has read postgresql.conf */
 void conf_follow_role(struct postgres *postgres); /* the probe has seen whether it is a standby */
+/* postgres_upstream.c */
+void upstream_end(struct postgres *postgres);
+void upstream_look(struct postgres *postgres, bool stuck); /* after a round of the probe */
 /* postgres_sweep.c */
 void sweep_begin(struct postgres *postgres);
 void sweep_slots(struct postgres *postgres); /* after a round of the probe */

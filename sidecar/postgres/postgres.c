@@ -61,6 +61,7 @@ struct postgres *postgres_free(struct postgres *postgres)
     if (postgres == NULL)
         return NULL;
     look_end(postgres);
+    upstream_end(postgres);
     source_free(postgres->compare);
     probe_free(postgres->probe);
     slots_free(postgres->slots);
@@ -235,6 +236,14 @@ static struct gist gist_of(const struct probe_state *probe)
     return gist;
 }
 
+static bool is_stuck(const struct postgres *postgres)
+{
+    const struct probe_state *probe = probe_state(postgres->probe);
+    struct mono now = loop_now(postgres->parts.loop);
+    return postgres->state == PG_UP && probe->view.in_recovery &&
+           mono_diff(now, probe->not_streaming_since) > FOLLOW_STUCK_MS;
+}
+
 static void on_probed(void *arg)
 {
     struct postgres *postgres = arg;
@@ -251,6 +260,7 @@ static void on_probed(void *arg)
     follow_state(postgres);
     conf_follow_role(postgres);
     sweep_slots(postgres);
+    upstream_look(postgres, is_stuck(postgres));
     if (news || postgres->busy || (gist.flags & 8u) != 0)
         postgres_changed(postgres);
 }
@@ -329,9 +339,9 @@ static void fill_running(const struct postgres *postgres, struct pg_view *pg)
                     : look->found.control_known ? look->found.control.system_id
                                                 : 0;
     pg->replay_held = postgres_replay_held(postgres);
-    pg->follow_stuck =
-        postgres->state == PG_UP && pg->in_recovery &&
-        mono_diff(loop_now(postgres->parts.loop), probe->not_streaming_since) > FOLLOW_STUCK_MS;
+    pg->follow_stuck = is_stuck(postgres);
+    pg->wal_missing = pg->follow_stuck && postgres->upstream.wal_missing;
+    pg->archive = probe->facts.archive_recovery;
 }
 
 static void fill_absences(struct postgres *postgres, struct view *view)

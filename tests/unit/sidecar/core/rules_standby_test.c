@@ -169,6 +169,42 @@ START_TEST(each_alone)
 }
 END_TEST
 
+/* Nothing has diverged, but nobody can send what comes next: cloned again where the configuration allows
+ * that for a member that cannot follow, and only while /sync does not name it (S2); else it says so. */
+START_TEST(wal_is_missing)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.store.sync.standbys.n = 0;
+    view.pg.streaming = false;
+    view.pg.follow_stuck = view.pg.wal_missing = true;
+    struct decision decision = DECIDES(&view, "idle", ACT_WAIT);
+    SAYS(decision, "b does not have the WAL any more");
+    SAYS(decision, "reinit this member");
+    view.orders.reload = true; /* an archive may be what a person configures then */
+    DECIDES(&view, "reload", ACT_RELOAD);
+    view.orders.reload = false;
+    view.policy.clone_on_divergence = true;
+    decision = DECIDES(&view, "rewind-running", ACT_RECLONE);
+    ck_assert_str_eq(decision.peer, "b");
+    view.policy.clone_on_divergence = false;
+    view.policy.clone_on_rewind_failure = true;
+    DECIDES(&view, "rewind-running", ACT_RECLONE);
+    view.pg.archive = true;
+    decision = DECIDES(&view, "idle", ACT_WAIT);
+    SAYS(decision, "nor has the archive");
+    view.pg.archive = false;
+    view.store.same_cluster = false; /* S6 */
+    DECIDES(&view, "idle", ACT_WAIT);
+    view.store.same_cluster = true;
+    view.store.sync.standbys = view_names("a", NULL);
+    DECIDES(&view, "idle", ACT_WAIT);
+    view.store.sync.standbys.n = 0;
+    view_edit_peer(&view, "b")->member.state = MEMBER_STARTING;
+    DECIDES(&view, "idle", ACT_WAIT);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core/rules_standby");
@@ -183,6 +219,7 @@ int main(void)
     tcase_add_test(tests, restarts);
     tcase_add_test(tests, reloads);
     tcase_add_test(tests, each_alone);
+    tcase_add_test(tests, wal_is_missing);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
