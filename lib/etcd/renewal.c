@@ -78,6 +78,13 @@ static void finish_last(struct etcd_renewal *renewal, const struct etcd_outcome 
     finish(renewal, outcome);
 }
 
+static void send_read(struct etcd_renewal *renewal, etcd_range_fn *done)
+{
+    struct etcd_range range = { .key = renewal->leader_key };
+    renewal->call = etcd_call_free(renewal->call);
+    renewal->call = etcd_range(renewal->etcd, &range, how(renewal), done, renewal);
+}
+
 static void on_read(void *arg, const struct etcd_range_result *result)
 {
     finish_last(arg, &result->outcome, result->kvs, result->n_kvs);
@@ -87,6 +94,11 @@ static void on_txn(void *arg, const struct etcd_txn_result *result)
 {
     struct etcd_renewal *renewal = arg;
     static const struct etcd_txn_response none;
+    if (result->outcome.failure == ETCD_FAIL_NO_SPACE) {
+        renewal->result.no_space = true;
+        send_read(renewal, on_read);
+        return;
+    }
     renewal->result.txn_succeeded = result->succeeded;
     const struct etcd_txn_response *last =
         result->n_responses > 0 ? &result->responses[result->n_responses - 1] : &none;
@@ -110,11 +122,11 @@ static void on_keepalive(void *arg, const struct etcd_lease_result *result)
     renewal->result.sent = result->sent;
     renewal->result.term_keepalive = result->outcome.header.raft_term;
     renewal->result.keepalive_ttl_s = result->ttl_s;
-    struct etcd_range range = { .key = renewal->leader_key };
-    renewal->call =
-        renewal->txn_body != NULL
-            ? txn_send_body(renewal->etcd, renewal->txn_body, how(renewal), on_txn, renewal)
-            : etcd_range(renewal->etcd, &range, how(renewal), on_read, renewal);
+    if (renewal->txn_body == NULL)
+        send_read(renewal, on_read);
+    else
+        renewal->call =
+            txn_send_body(renewal->etcd, renewal->txn_body, how(renewal), on_txn, renewal);
 }
 
 static void send_keepalive(struct etcd_renewal *renewal)
@@ -158,8 +170,7 @@ struct etcd_renewal *etcd_renewal_start(struct etcd *etcd, const struct etcd_ren
         renewal->result.term_before = spec->known_term;
         send_keepalive(renewal);
     } else {
-        struct etcd_range range = { .key = renewal->leader_key };
-        renewal->call = etcd_range(etcd, &range, how(renewal), on_first_read, renewal);
+        send_read(renewal, on_first_read);
     }
     return renewal;
 }

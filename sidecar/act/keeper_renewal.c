@@ -93,6 +93,10 @@ static bool left_its_trace(struct lease_keeper *keeper, const struct etcd_renewa
 {
     if (!keeper->lease.owns_key || !result->complete)
         return true;
+    /* E5: without space nobody can take the key either, so that the trace would tell nobody anything;
+     * it is written again with the first renewal after the space is back. */
+    if (result->no_space)
+        return true;
     bool ours = result->key_exists && result->key_lease == keeper->lease.id &&
                 result->key_create_revision == keeper->lease.create_revision;
     keeper->skips_confirmed = ours && !result->txn_succeeded;
@@ -149,6 +153,8 @@ void keeper_on_renewal(void *arg, const struct etcd_renewal_result *result)
 {
     struct sequence *sequence = arg;
     struct lease_keeper *keeper = sequence->keeper;
+    if (result->no_space)
+        sequence->traced_ms = keeper->traced_ms;
     struct lease_renewal renewal = {
         .complete = result->complete && left_its_trace(keeper, result),
         .sent = result->sent,

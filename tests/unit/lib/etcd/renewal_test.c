@@ -8,6 +8,7 @@
 
 #include "../../support/etcd_server.h"
 #include "base/clock.h"
+#include "etcd/kv.h"
 #include "etcd/lease.h"
 #include "json/json.h"
 
@@ -137,6 +138,77 @@ START_TEST(hedge)
 }
 END_TEST
 
+/* ---- NOSPACE (E5) ---- */
+
+struct writing {
+    bool done;
+    struct etcd_outcome outcome;
+};
+
+static void on_written(void *arg, const struct etcd_txn_result *result)
+{
+    struct writing *writing = arg;
+    writing->outcome = result->outcome;
+    writing->outcome.error = NULL;
+    writing->done = true;
+}
+
+static struct etcd_outcome write_some(size_t bytes)
+{
+    struct writing writing = { 0 };
+    char *value = malloc(bytes + 1);
+    memset(value, 'x', bytes);
+    value[bytes] = '\0';
+    struct etcd_txn *txn = etcd_txn_new();
+    struct etcd_put put = { .key = "/r/junk", .value = value, .value_len = bytes };
+    struct etcd_how how = { .timeout_ms = 3000, .endpoint = 0 };
+    etcd_txn_put(txn, ETCD_THEN, &put);
+    struct etcd_call *call = etcd_txn_send(etcd, txn, how, on_written, &writing);
+    run_until(loop, &writing.done, 4000);
+    etcd_call_free(call);
+    etcd_txn_free(txn);
+    free(value);
+    return writing.outcome;
+}
+
+static void setup_small(void)
+{
+    static const char *const small[] = { "--quota-backend-bytes=2000000", NULL };
+    loop = loop_new();
+    http = http_new(loop, 4000);
+    etcd_cluster_start(&cluster, loop, 1, small);
+    etcd = etcd_new(loop, http, &(struct etcd_config){ .endpoints = cluster.urls });
+}
+
+/* etcd at NOSPACE answers keepalives and reads and refuses what writes: the renewal's transaction. The
+ * read that L1 wants is made without it. */
+START_TEST(no_space)
+{
+    int64_t lease = grant().id;
+    bool full = false;
+    for (int i = 0; i < 40 && !full; i++)
+        full = write_some(200000).failure == ETCD_FAIL_NO_SPACE;
+    ck_assert_msg(full, "etcd never was full");
+    struct asked asked = { 0 };
+    struct etcd_txn *txn = etcd_txn_new();
+    struct etcd_range leader = { .key = "/r/leader" };
+    etcd_txn_put(txn, ETCD_THEN, &(struct etcd_put){ .key = "/r/t", .value = "t", .value_len = 1 });
+    etcd_txn_range(txn, ETCD_THEN, &leader);
+    struct etcd_renewal_spec spec = {
+        .leader_key = "/r/leader", .lease = lease, .endpoint = 0, .timeout_ms = 3000, .txn = txn
+    };
+    struct etcd_renewal *renewal = etcd_renewal_start(etcd, &spec, on_renewal, &asked);
+    run_until(loop, &asked.done, 4000);
+    ck_assert(asked.renewal.complete && asked.renewal.no_space);
+    ck_assert(!asked.renewal.txn_succeeded && !asked.renewal.key_exists);
+    ck_assert_int_gt(asked.renewal.keepalive_ttl_s, 0);
+    ck_assert_uint_ne(asked.renewal.term_read, 0);
+    ck_assert_uint_eq(asked.renewal.term_read, asked.renewal.term_keepalive);
+    etcd_renewal_free(renewal);
+    etcd_txn_free(txn);
+}
+END_TEST
+
 int main(void)
 {
     json_setup();
@@ -148,6 +220,11 @@ int main(void)
     tcase_add_test(tcase, deposed_leader);
     tcase_add_test(tcase, hedge);
     suite_add_tcase(suite, tcase);
+    TCase *full = tcase_create("no space");
+    tcase_set_timeout(full, 30);
+    tcase_add_checked_fixture(full, setup_small, teardown);
+    tcase_add_test(full, no_space);
+    suite_add_tcase(suite, full);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
