@@ -94,6 +94,16 @@ def winner_killed(context):
     return f"{winner} was killed in initdb"
 
 
+def stays_down(node):
+    """Longer than two looks at the data directory: none of them is taken for leave to start."""
+    began = now()
+
+    def look():
+        assert node.postmaster() is None, f"Postgres was started on {node}"
+        return now() - began > 12
+    wait_for("two looks passed", look, 20, 0.05)
+
+
 @case("foreign-system-identifier", short=True)
 def foreign(context):
     """A data directory of another cluster stays out, says why, and is not touched."""
@@ -108,6 +118,7 @@ def foreign(context):
                       victim.rest("/patroni", timeout=1)[1].get("pgvigil", {}).get("reason", "") and
                       victim.rest("/patroni")[1]["pgvigil"]["reason"], 40)
     assert "another cluster" in victim.logs()
+    stays_down(victim)
     victim.exec("test", "-f", "/var/lib/pgvigil/pg/data/PG_VERSION")
     context.load()
     context.settle(sync=False)
@@ -148,6 +159,7 @@ def diverged_stays_out(context):
     cluster, old = diverge(context, {"use_pg_rewind": False})
     reason = wait_for("the reason in REST", lambda: "use_pg_rewind is off" in said(old) and said(old), 40)
     assert reason in old.logs() and cluster.leader() is not old
+    stays_down(old)
     old.exec("test", "-f", f"{DATA}/pg/data/PG_VERSION")
     status, body = old.rest("/reinitialize", "POST", {}, timeout=30)
     assert status == 200, (status, body)
@@ -173,6 +185,7 @@ def diverged_rewind_fails(context):
             node.exec("chmod", "a-x", f"{BIN}/pg_rewind", user="root")
     cluster, old = diverge(context, before=break_rewind)
     reason = wait_for("the reason in REST", lambda: "pg_rewind failed" in said(old) and said(old), 60)
+    stays_down(old)
     old.exec("test", "-f", f"{DATA}/pg/data/PG_VERSION")
     leader = cluster.leader()
     status, body = leader.rest("/config", "PATCH", {"postgresql": {"remove_data_directory_on_rewind_failure": True}})
