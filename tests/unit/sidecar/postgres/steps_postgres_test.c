@@ -325,6 +325,16 @@ static lsn_t whole_to(struct pg_node *node, lsn_t confirmed)
     return node->view.pg.wal_whole;
 }
 
+/* A directory that is looked at again while it is down: decisions need all that is known of it at once. */
+static bool is_half_known(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    const struct pg_view *pg = &node->view.pg;
+    return pg->dir != DATA_DIR_VALID || !pg->was_primary || pg->system_id == 0 ||
+           pg->timeline.tli == 0;
+}
+
 /* S7: after a crash the control file tells the checkpoint only; what WAL holds beyond it is read. */
 static void crash_and_read(void)
 {
@@ -337,6 +347,7 @@ static void crash_and_read(void)
     do_step(&b, STEP_KILL_TREE);
     await(&b, is_down, NULL, "killed");
     ck_assert_uint_lt(b.view.pg.position, end);
+    ck_assert(!pg_node_wait(&b, is_half_known, NULL, 6000)); /* it is looked at every 5 s */
     ck_assert(!b.view.pg.wal_read);
     ck_assert_uint_eq(whole_to(&b, end), end);
     ck_assert_uint_eq(whole_to(&b, end + (1 << 20)), LSN_NONE);
