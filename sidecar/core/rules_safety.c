@@ -73,11 +73,19 @@ static bool was_replaced(const struct view *view)
     return view_other_leads(view) || (store->reachable && !our_try);
 }
 
+/* A new process does not know yet what its Postgres is. The guard does: a primary is started, and a
+ * standby promoted, under a deadline only, and that goes away with the child or by a lift (L4, L7). */
+static bool never_had_a_deadline(const struct view *view)
+{
+    const struct guard_view *guard = &view->guard;
+    return view->pg.state != PG_UP && !guard->has_deadline && !guard->lifted;
+}
+
 /* I1. The guard kills at the deadline by itself (L3); this is the second line, and needs the guard's
  * ear. */
 bool rule_primary_without_key(const struct view *view, struct decision *decision)
 {
-    if (!view->guard.connected || !view_is_primary(view))
+    if (!view->guard.connected || !view_is_primary(view) || never_had_a_deadline(view))
         return false;
     if (view_holds_lease(view) && !was_replaced(view))
         return false;
@@ -88,7 +96,7 @@ bool rule_primary_without_key(const struct view *view, struct decision *decision
  * ttl/10) is left, and is read-only before the lease ends." */
 bool rule_demote_before_expiry(const struct view *view, struct decision *decision)
 {
-    if (!view->guard.connected || !view_is_primary(view))
+    if (!view->guard.connected || !view_is_primary(view) || never_had_a_deadline(view))
         return false;
     int64_t left_ms = lease_left_ms(&view->lease, view->now);
     if (left_ms >= lease_demote_ms(view->policy.ttl_ms, view->policy.cpu_limited))

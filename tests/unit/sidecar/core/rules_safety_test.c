@@ -251,6 +251,23 @@ START_TEST(holding_ran_out_of_standby)
 }
 END_TEST
 
+/* A sidecar that was restarted beside a standby has not asked Postgres yet, nor the store. */
+START_TEST(restarted_beside_a_standby)
+{
+    struct view view;
+    view_of_standby(&view);
+    view.lease = (struct lease){ .id = 0 };
+    view.guard.has_deadline = false;
+    view.guard.lease_id = 0;
+    view.store.loaded = view.store.reachable = false;
+    view.pg.state = PG_STARTING;
+    view.pg.in_recovery = false; /* not known */
+    DECIDES(&view, "store-unread", ACT_WAIT);
+    view.pg.state = PG_UP;
+    DECIDES(&view, "primary-without-key", ACT_FENCE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core/rules_safety");
@@ -269,6 +286,7 @@ int main(void)
     tcase_add_test(tests, our_lease_bars_the_key);
     tcase_add_test(tests, holding_ran_out);
     tcase_add_test(tests, holding_ran_out_of_standby);
+    tcase_add_test(tests, restarted_beside_a_standby);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
