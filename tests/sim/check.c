@@ -137,10 +137,20 @@ static void check_lost(struct sim *sim, int node)
                          sim->branch[b].timeline.tli);
 }
 
+static bool looks_contained(const struct sim *sim, int node)
+{
+    const struct kv *kv = store_now(sim);
+    return timeline_contains(&sim->branch[sim->pg[node].branch].timeline,
+                             &sim->branch[kv->confirmed.branch].timeline, kv->confirmed.lsn);
+}
+
 static void check_confirmed(struct sim *sim, int node)
 {
     const struct kv *kv = store_now(sim);
+    /* Where a loss was accepted two timelines may look alike (repl.c); S7 compares what they look like. */
+    bool alike = !counts(sim) || sim->loss_forgiven;
     if (kv->confirmed.exists && kv->confirmed.mod != sim->forgiven_mod &&
+        !(alike && looks_contained(sim, node)) &&
         !has(sim, node, kv->confirmed.branch, kv->confirmed.lsn))
         check_broken(sim, "S7", "%s becomes primary without the confirmed position %llu",
                      node_name(node), (unsigned long long)kv->confirmed.lsn);

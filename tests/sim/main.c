@@ -89,6 +89,16 @@ static int print_untaken(const struct counters *counters)
     return n;
 }
 
+static void print_formation(const struct formation_counts *counts)
+{
+    (void)printf("formation of etcd: %llu lives; %llu founded, %llu joined, %llu added, %llu "
+                 "promoted, %llu removed, %llu set aside, %llu volumes lost\n",
+                 (unsigned long long)counts->runs, (unsigned long long)counts->founded,
+                 (unsigned long long)counts->joined, (unsigned long long)counts->added,
+                 (unsigned long long)counts->promoted, (unsigned long long)counts->removed,
+                 (unsigned long long)counts->set_aside, (unsigned long long)counts->lost);
+}
+
 static uint64_t faults(const struct counters *counters)
 {
     uint64_t sum = 0;
@@ -141,6 +151,7 @@ static int run_seeds(struct sim *sim, const struct options *options)
                          sim->broken_why);
     }
     print_totals(&sim->counters);
+    print_formation(&sim->counters.formation);
     print_sums(&sim->counters, passed + failed, seconds_now() - began);
     int untaken = passed + failed >= COVERAGE_SEEDS ? print_untaken(&sim->counters) : 0;
     (void)printf("%llu passed, %llu failed, 0 skipped\n", (unsigned long long)passed,

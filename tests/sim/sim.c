@@ -224,6 +224,8 @@ void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation)
 void sim_run(struct sim *sim)
 {
     struct event event;
+    if (sim->seed % FORMATION_EVERY == 0)
+        formation_run(sim);
     while (sim->broken == NULL && queue_take(&sim->queue, &event)) {
         if (event.at_us > sim->end_us)
             return;

@@ -6,6 +6,7 @@
 
 #include "sidecar/guard/deadline.h"
 #include "sidecar/guard/stop.h"
+#include "tests/sim/formation.h"
 #include "tests/sim/mutate.h"
 #include "tests/sim/node.h"
 #include "tests/sim/pg.h"
@@ -15,6 +16,7 @@
 #include "tests/sim/store_model.h"
 
 enum { WITNESS = DATA_MAX, HOSTS = DATA_MAX + 1 };
+enum { FORMATION_EVERY = 10 }; /* seeds */
 enum { RULES_MAX = 96, FAULTS_MAX = 48, TRACE_LINES = 3000, TRACE_LINE = 200 };
 
 #define MS(n) ((int64_t)(n) * 1000)
@@ -48,6 +50,7 @@ struct counters {
     uint64_t fault[FAULTS_MAX];
     uint64_t rule[RULES_MAX];
     uint64_t step[STEP_MAX];
+    struct formation_counts formation;
     uint64_t rounds, lifts, retakes; /* L6, L8 */
     uint64_t forgiven, leader_changes, promotions, acked, events, cycles;
 };
