@@ -296,13 +296,16 @@ static void note_progress(struct sim *sim, int i)
     node->progress_lsn = sum;
 }
 
-/* Another guard's server: its socket is not ours, its files are. */
+/* Another guard's server: its socket is not ours, and pg_controldata is not run without the lock (G3). */
 static void see_the_volume(struct pg *seen)
 {
     if (seen->state == PG_DOWN)
         return;
     seen->state = PG_DOWN;
-    seen->clean_stop = false;
+    seen->clean_stop = seen->was_primary = false;
+    seen->branch = -1;
+    seen->flush = seen->control = LSN_NONE;
+    seen->system_id = 0;
     seen->connected = false;
     seen->n_waiters = 0;
     seen->torn = false;
