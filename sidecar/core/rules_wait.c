@@ -83,13 +83,17 @@ static bool was_lifted_here(const struct view *view)
                             view->pg.dir == DATA_DIR_VALID);
 }
 
-/* L8: "until the last leader itself has seen the pause end, nobody takes the key". */
+/* L8: "until the last leader itself has seen the pause end, nobody takes the key". What is down runs
+ * without a deadline no longer, pause or not: said before anything is started there, which would take the
+ * trace of it away (a person's failover goes through in pause). */
 bool rule_lift_over(const struct view *view, struct decision *decision)
 {
     const struct lease_holder *holder = &view->store.holder;
-    if (view->policy.pause || !holder->exists || !holder->lifted || holder->released)
+    if (!holder->exists || !holder->lifted || holder->released)
         return false;
-    if (!view_self_leads(view) && !was_lifted_here(view))
+    if (was_lifted_here(view))
+        return say(decision, ACT_UNLIFT, "what ran without a deadline is down");
+    if (view->policy.pause || !view_self_leads(view))
         return false;
     return say(decision, ACT_UNLIFT, "the pause is over: the lease counts again");
 }
