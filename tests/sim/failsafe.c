@@ -46,7 +46,8 @@ static void write_members(struct sim *sim, int i, node_set members)
 static void publish_members(struct sim *sim, int i)
 {
     struct node *node = &sim->node[i];
-    if (node->round.writing || !view_is_primary(&node->view) || !view_self_leads(&node->view) || !node->view.store.reachable)
+    if (node->round.writing || !view_is_primary(&node->view) || !view_self_leads(&node->view) ||
+        !node->view.store.reachable)
         return;
     struct names names = failsafe_members(&node->view);
     if (set_of(&names) != node->cache.failsafe.names)

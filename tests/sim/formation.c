@@ -7,7 +7,15 @@
 #include "sidecar/etcd_member/member_core.h"
 #include "tests/sim/sim.h"
 
-enum { NODES = 3, FOUNDER = 0, LISTED_MAX = NODES + 1, IDS_MAX = 256, TICK_MS = 500, HEALED_S = 200, END_S = 300 };
+enum {
+    NODES = 3,
+    FOUNDER = 0,
+    LISTED_MAX = NODES + 1,
+    IDS_MAX = 256,
+    TICK_MS = 500,
+    HEALED_S = 200,
+    END_S = 300
+};
 
 struct volume {
     bool data; /* of etcd */
@@ -31,7 +39,7 @@ struct place {
         int64_t at_ms; /* 0: never */
     } known[NODES];
     int64_t heard_ms[IDS_MAX]; /* when its etcd last heard that member; 0: never */
-    int64_t up_ms, joined_ms; /* when it comes back; when its network does */
+    int64_t up_ms, joined_ms;  /* when it comes back; when its network does */
 };
 
 struct listed {
@@ -233,8 +241,9 @@ static void fill(const struct formation *f, int node, int leader, struct member_
         struct member_peer *peer = &view->peers[other];
         name_peer(peer, other);
         peer->word = other == node ? place->word : place->known[other].word;
-        peer->answered = other == node || (place->known[other].at_ms != 0 &&
-                                           f->now_ms - place->known[other].at_ms < MEMBER_ANSWER_MS);
+        peer->answered =
+            other == node || (place->known[other].at_ms != 0 &&
+                              f->now_ms - place->known[other].at_ms < MEMBER_ANSWER_MS);
     }
     fill_self(f, node, leader, view);
     if (asks_a_quorum(f, node, leader))
@@ -305,16 +314,15 @@ static void join(struct sim *sim, struct formation *f, int node)
         place->disk.member = listed->id;
         place->disk.log = 0;
         place->running = true;
-            return;
+        return;
     }
 }
 
 static void start(struct formation *f, int node)
 {
     struct place *place = &f->place[node];
-    bool removed =
-        place->disk.cluster == f->cluster && listed_id(f, place->disk.member) == NULL &&
-        raft_leader(f) != NODE_NONE && reach(f, node, raft_leader(f));
+    bool removed = place->disk.cluster == f->cluster && listed_id(f, place->disk.member) == NULL &&
+                   raft_leader(f) != NODE_NONE && reach(f, node, raft_leader(f));
     place->running = !removed;
     place->retired = removed ? place->retired + 1 : 0;
 }
@@ -448,8 +456,8 @@ static void turn(struct sim *sim, struct formation *f, int node)
     bool news = place->rule != decision.rule || decision.action != MEMBER_WAIT;
     place->rule = decision.rule;
     if (news)
-        say_line(sim, -1, "m%d at %lld s: %s -> %s: %s", node, (long long)f->now_ms / 1000, decision.rule,
-             member_action_name(decision.action), decision.reason);
+        say_line(sim, -1, "m%d at %lld s: %s -> %s: %s", node, (long long)f->now_ms / 1000,
+                 decision.rule, member_action_name(decision.action), decision.reason);
     act(sim, f, node, &decision);
 }
 

@@ -51,8 +51,8 @@
     X(GONE_EARLY, "G1", "the tree counts as gone when the postmaster exits")                       \
     X(REVOKED_REUSED, "L7", "a lease whose revocation was sent is used again (bare lease)")        \
     X(ADOPT_IN_PLACE, "L7", "adopting does not rewrite the key")                                   \
-    X(FOUND_ALONE, "E1", "the founder does not wait for the others' answers")                       \
-    X(REPLACE_ABSENT, "E3", "a member is replaced because it is absent")                            \
+    X(FOUND_ALONE, "E1", "the founder does not wait for the others' answers")                      \
+    X(REPLACE_ABSENT, "E3", "a member is replaced because it is absent")                           \
     X(EMPTY_VOTES, "E3", "an etcd member that lost its data votes at once")
 
 #define MUTATION_ENUM(name, rule, text) MUT_##name,
