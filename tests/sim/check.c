@@ -222,7 +222,7 @@ void check_taken(struct sim *sim, int node)
 {
     const struct kv *kv = store_now(sim);
     /* L6, L8: one that is primary already takes anew what vanished. */
-    bool anew = pg_writable(&sim->pg[node]);
+    bool anew = pg_tree_alive(&sim->pg[node]) && !sim->pg[node].in_recovery;
     sim->counters.retakes += anew;
     if (kv->config.exists && kv->config.pause && !kv->failover.exists && !anew)
         check_broken(sim, "L8", "%s takes the key while the cluster is paused", node_name(node));

@@ -197,7 +197,8 @@ void fault_untagged(struct sim *sim, const struct fault *fault)
 bool fault_lifted(const struct sim *sim)
 {
     for (int i = 0; i < sim->n; i++)
-        if (sim->guard[i].deadline.lifted && pg_tree_alive(&sim->pg[i]))
+        if ((sim->guard[i].deadline.lifted || sim->guard[i].former.lifted) &&
+            pg_tree_alive(&sim->pg[i]))
             return true;
     return false;
 }

@@ -112,6 +112,7 @@ void guard_tree_gone(struct sim *sim, int node)
     if (!guard->blind)
         deadline_child_gone(&guard->deadline);
     guard->blind = false;
+    guard->former.lifted = false;
     guard->killing = false;
     guard_tell(sim, node);
 }

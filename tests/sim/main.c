@@ -6,9 +6,10 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "tests/sim/regress.h"
 #include "tests/sim/sim.h"
 
-enum { COVERAGE_SEEDS = 5000, MUTATION_SEEDS = 12000, FAILURES_SHOWN = 5 };
+enum { COVERAGE_SEEDS = 5000, MUTATION_SEEDS = 20000, FAILURES_SHOWN = 5 };
 
 struct options {
     uint64_t first, seeds, at_least;
@@ -122,9 +123,23 @@ static void print_sums(const struct counters *counters, uint64_t seeds, double t
 
 /* ---- the runs --------------------------------------------------------------------------- */
 
+static uint64_t run_regressions(struct sim *sim)
+{
+    uint64_t failed = 0;
+    for (size_t i = 0; i < REGRESSIONS; i++) {
+        if (run(sim, regressions[i].seed, MUT_NONE))
+            continue;
+        failed++;
+        (void)printf("FAIL it once showed: %s\n", regressions[i].showed);
+        print_failure(sim, regressions[i].seed, MUT_NONE);
+    }
+    return failed;
+}
+
 static int run_seeds(struct sim *sim, const struct options *options)
 {
-    uint64_t passed = 0, failed = 0;
+    uint64_t failed = options->only == MUT_NONE ? run_regressions(sim) : 0;
+    uint64_t passed = options->only == MUT_NONE ? REGRESSIONS - failed : 0;
     double began = seconds_now(), said = began;
     for (uint64_t seed = options->first;; seed++) {
         uint64_t done = seed - options->first;
@@ -167,6 +182,25 @@ static int run_one(struct sim *sim, const struct options *options)
     return !ok;
 }
 
+/* It breaks something that holds without the mutation. */
+static bool catches(struct sim *sim, uint64_t seed, enum mutation mutation)
+{
+    if (seed == 0 || run(sim, seed, mutation) || !run(sim, seed, MUT_NONE))
+        return false;
+    return !run(sim, seed, mutation);
+}
+
+/* 0: none of them. */
+static uint64_t catching_seed(struct sim *sim, enum mutation mutation, uint64_t first)
+{
+    if (catches(sim, mutation_seeds[mutation], mutation))
+        return mutation_seeds[mutation];
+    for (uint64_t seed = first; seed < first + MUTATION_SEEDS; seed++)
+        if (catches(sim, seed, mutation))
+            return seed;
+    return 0;
+}
+
 static int run_mutations(struct sim *sim, const struct options *options)
 {
     int caught = 0, uncaught = 0;
@@ -174,17 +208,15 @@ static int run_mutations(struct sim *sim, const struct options *options)
         enum mutation mutation = (enum mutation)m;
         if (options->only != MUT_NONE && mutation != options->only)
             continue;
-        uint64_t seed = options->first, last = options->first + MUTATION_SEEDS;
-        while (seed < last && run(sim, seed, mutation))
-            seed++;
-        if (seed < last) {
-            (void)printf("caught    %-3s %s: seed %llu broke %s: %s\n", mutation_rule(mutation),
-                         mutation_text(mutation), (unsigned long long)seed, sim->broken,
-                         sim->broken_why);
+        uint64_t seed = catching_seed(sim, mutation, options->first);
+        if (seed != 0) {
+            (void)printf("caught    %-3s %-17s %s: seed %llu broke %s: %s\n",
+                         mutation_rule(mutation), mutation_name(mutation), mutation_text(mutation),
+                         (unsigned long long)seed, sim->broken, sim->broken_why);
             caught++;
         } else {
-            (void)printf("FAIL uncaught %-3s %s (%d seeds)\n", mutation_rule(mutation),
-                         mutation_text(mutation), MUTATION_SEEDS);
+            (void)printf("FAIL uncaught %-3s %s %s (%d seeds)\n", mutation_rule(mutation),
+                         mutation_name(mutation), mutation_text(mutation), MUTATION_SEEDS);
             uncaught++;
         }
         (void)fflush(stdout);
