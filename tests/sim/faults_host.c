@@ -465,7 +465,14 @@ static void on_chosen(struct sim *sim, const struct event *event)
 /* A person accepts the store, and what it does not know of. */
 static void on_accepted(struct sim *sim, const struct event *event)
 {
-    (void)event;
+    /* A lift of which this store knows nothing: whoever runs under it is ended first. */
+    for (int i = 0; i < sim->n; i++)
+        if (sim->guard[i].deadline.lifted && link_up(sim, i, i))
+            pg_kill_tree(sim, i);
+    if (fault_lifted(sim)) {
+        sim_at(sim, MS(200), event);
+        return;
+    }
     sim->tainted = true;
     for (int i = 0; i < sim->n; i++) {
         sim->node[i].store_known = sim->store.cluster_id;

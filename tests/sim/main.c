@@ -87,6 +87,12 @@ static int print_untaken(const struct counters *counters)
         (void)printf("FAIL step never taken: %s\n", step_name((enum step_kind)i));
         n++;
     }
+    for (int i = 0; fault_name(i) != NULL; i++) {
+        if (counters->fault[i] != 0)
+            continue;
+        (void)printf("FAIL fault never begun: %s\n", fault_name(i));
+        n++;
+    }
     return n;
 }
 
