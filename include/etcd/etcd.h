@@ -111,5 +111,13 @@ struct etcd_call *etcd_call_free(struct etcd_call *call);
 /* Takes the handle: it goes on without a callback and frees itself. NULL is fine; returns NULL. */
 struct etcd_call *etcd_call_release(struct etcd_call *call);
 
+/* `fn` learns, so that nobody has to ask etcd again and again how it is, of what points to trouble or
+ * to another raft leader: a request or a watch that failed, an answer with a higher raft term, and what
+ * etcd_sign is told. It is called from inside of anything, so that it may only trigger or arm a source. One
+ * listener; NULL ends it. */
+void etcd_on_sign(struct etcd *etcd, loop_fn *fn, void *arg);
+/* A user's own word: an answer is late. */
+void etcd_sign(struct etcd *etcd);
+
 /* Requests sent to etcd since the start, by the bench. */
 uint64_t etcd_requests(const struct etcd *etcd);

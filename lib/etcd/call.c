@@ -159,6 +159,7 @@ static void settle(struct etcd_call *call, struct etcd_outcome *outcome, const j
 {
     outcome->endpoint = call->endpoint;
     if (outcome->code == ERR_OK) {
+        term_seen(call->etcd, outcome->header.raft_term);
         outcome->error = "";
         finish(call, outcome, json);
         return;
@@ -167,6 +168,8 @@ static void settle(struct etcd_call *call, struct etcd_outcome *outcome, const j
     call->error = *error;
     if (outcome->code == ERR_UNREACHABLE || outcome->code == ERR_TIMEOUT)
         endpoint_failed(call->etcd, call->endpoint);
+    else if (outcome->failure == ETCD_FAIL_NO_SPACE)
+        etcd_sign(call->etcd);
     if (wants_login(call, outcome)) {
         call->tried = 0;
         call_go_on(call);

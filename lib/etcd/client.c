@@ -131,8 +131,29 @@ void etcd_endpoint_prefer(struct etcd *etcd, int endpoint)
         etcd->current = endpoint;
 }
 
+void etcd_on_sign(struct etcd *etcd, loop_fn *fn, void *arg)
+{
+    etcd->sign = fn;
+    etcd->sign_arg = arg;
+}
+
+void etcd_sign(struct etcd *etcd)
+{
+    if (etcd->sign != NULL)
+        etcd->sign(etcd->sign_arg);
+}
+
+void term_seen(struct etcd *etcd, uint64_t term)
+{
+    if (term <= etcd->term)
+        return;
+    etcd->term = term;
+    etcd_sign(etcd);
+}
+
 void endpoint_failed(struct etcd *etcd, int endpoint)
 {
+    etcd_sign(etcd);
     if (etcd->current == endpoint)
         etcd->current = etcd_endpoint_after(etcd, endpoint);
 }

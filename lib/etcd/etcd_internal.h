@@ -76,6 +76,9 @@ struct etcd {
     struct etcd_call *login;
     struct etcd_call *first; /* all calls */
     uint64_t requests;
+    uint64_t term; /* the highest one of all answers */
+    loop_fn *sign; /* NULL: nobody listens */
+    void *sign_arg;
 };
 
 /* --- call.c --- */
@@ -98,6 +101,8 @@ void call_fail(struct etcd_call *call, enum etcd_failure failure, enum err_code 
                const char *error);
 /* An endpoint did not serve: the next ETCD_ANY goes elsewhere. */
 void endpoint_failed(struct etcd *etcd, int endpoint);
+/* An answer's raft term: a higher one is a sign. */
+void term_seen(struct etcd *etcd, uint64_t term);
 
 /* --- login.c --- */
 

@@ -30,6 +30,8 @@ struct etcd_feed {
     struct etcd_watch *watch;
     struct etcd_call *check; /* of the revisions, beside the watch */
     struct mono check_sent;
+    int64_t told_revision;   /* up to which the watch has told everything */
+    int64_t settle_revision; /* … as of the timer's last turn */
 };
 
 static void read_begin(struct etcd_feed *feed);
@@ -92,6 +94,7 @@ static void on_event(struct etcd_feed *feed, const struct etcd_event *event, boo
     const char *name = short_name(feed, event->kv.key);
     if (name == NULL)
         return;
+    feed->told_revision = event->kv.mod_revision;
     if (event->deleted)
         *changed |= etcd_table_delete(&feed->state.table, name, event->kv.mod_revision);
     else
@@ -200,7 +203,7 @@ static void on_check(void *arg, const struct etcd_range_result *result)
     etcd_feed_heard(feed, feed->check_sent, header->revision, header->raft_term);
     feed->state.behind = knows_more(feed, result);
     if (!feed->state.behind)
-        etcd_table_settle(&feed->state.table, header->revision);
+        feed->told_revision = header->revision;
     source_arm_in(feed->timer, feed->state.behind ? BEHIND_MS : feed->spec.check_ms);
 }
 
@@ -248,6 +251,7 @@ static void take_snapshot(struct etcd_feed *feed, const struct etcd_range_result
     feed->state.loaded = true;
     feed->spec.changed(feed->spec.arg);
     etcd_table_settle(table, revision);
+    feed->told_revision = feed->settle_revision = revision;
 }
 
 static void on_read(void *arg, const struct etcd_range_result *result)
@@ -291,6 +295,23 @@ static void read_begin(struct etcd_feed *feed)
     feed->read = etcd_range(etcd, &range, how(feed), on_read, feed);
 }
 
+/* Gravestones outlive answers that are under way. */
+static void settle(struct etcd_feed *feed)
+{
+    etcd_table_settle(&feed->state.table, feed->settle_revision);
+    feed->settle_revision = feed->told_revision;
+}
+
+static void look_at_watch(struct etcd_feed *feed)
+{
+    struct mono due = mono_add(etcd_watch_heard(feed->watch), feed->spec.check_ms);
+    settle(feed);
+    if (mono_before(loop_now(feed->spec.loop), due))
+        source_arm_at(feed->timer, due);
+    else if (feed->check == NULL)
+        check_begin(feed);
+}
+
 static void on_timer(void *arg)
 {
     struct etcd_feed *feed = arg;
@@ -298,8 +319,8 @@ static void on_timer(void *arg)
         read_begin(feed);
     else if (feed->state.behind)
         go_on_elsewhere(feed, "the watch does not tell what a read shows");
-    else if (feed->check == NULL)
-        check_begin(feed);
+    else
+        look_at_watch(feed);
 }
 
 /* --- for those who write --- */

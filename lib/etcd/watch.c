@@ -174,6 +174,7 @@ static void on_line(void *arg, const char *line, size_t len)
     struct err error = { 0 };
     auto_json json_t *reply = NULL;
     reply_read_line(line, len, &outcome, &reply, &error);
+    term_seen(watch->etcd, outcome.header.raft_term);
     if (outcome.code == ERR_OK)
         on_reply(watch, reply, &outcome.header);
     else

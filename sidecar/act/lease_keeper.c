@@ -1,6 +1,8 @@
 /* Grant, then rounds of renewal. A round begins every ttl/4 with one sequence; each ttl/8 without a
  * good answer another one begins on the next endpoint, in the place of the older of two. The first
- * good answer ends the round. */
+ * good answer ends the round. Without the key there is no holding to keep (L1), only a member key and
+ * the word that etcd answers: then a round comes every 2/5 of the ttl, and a second sequence after
+ * ttl/16, so that one answer that is missing does not make the store unreachable (ttl/2). */
 #include "sidecar/act/lease_keeper.h"
 
 #include <stdio.h>
@@ -34,6 +36,17 @@ void keeper_drop_sequences(struct lease_keeper *keeper)
 
 /* --- renewal --- */
 
+static int64_t round_ms(const struct lease_keeper *keeper)
+{
+    int64_t ttl_ms = keeper->lease.ttl_ms;
+    return keeper->lease.owns_key ? ttl_ms / 4 : ttl_ms * 2 / 5;
+}
+
+static int64_t hedge_ms(const struct lease_keeper *keeper)
+{
+    return keeper->lease.ttl_ms / (keeper->lease.owns_key ? 8 : 16);
+}
+
 static bool may_renew(const struct lease_keeper *keeper)
 {
     return keeper->lease.id != 0 && !keeper->suspended && !keeper->stats.stalled &&
@@ -54,6 +67,7 @@ static struct sequence *free_sequence(struct lease_keeper *keeper)
     return oldest;
 }
 
+/* A round begins where all requests go, and goes on with the others. */
 static int usable_endpoint(struct lease_keeper *keeper)
 {
     if (etcd_endpoint_url(keeper->spec.etcd, keeper->endpoint) == NULL)
@@ -114,9 +128,9 @@ static void tell_guard(struct lease_keeper *keeper)
 
 static void round_end(struct lease_keeper *keeper, const struct sequence *good)
 {
-    keeper->endpoint = good->endpoint;
+    etcd_endpoint_prefer(keeper->spec.etcd, good->endpoint);
     keeper_drop_sequences(keeper);
-    source_arm_at(keeper->timer, mono_add(keeper->round_began, keeper->lease.ttl_ms / 4));
+    source_arm_at(keeper->timer, mono_add(keeper->round_began, round_ms(keeper)));
     keeper->round_over = true;
 }
 
@@ -211,9 +225,10 @@ void keeper_round_begin(struct lease_keeper *keeper)
     bool may = may_renew(keeper);
     keeper->round_began = clock_mono();
     keeper->round_over = !may;
+    keeper->endpoint = etcd_endpoint_current(keeper->spec.etcd);
     if (may)
         sequence_begin(keeper);
-    source_arm_in(keeper->timer, keeper->lease.ttl_ms / 8);
+    source_arm_in(keeper->timer, hedge_ms(keeper));
 }
 
 /* Design part 2: "renewal stops when neither a cycle nor a local probe has completed for
@@ -250,15 +265,16 @@ static void on_timer(void *arg)
     if (is_stalled(keeper, clock_mono()))
         stall(keeper);
     if (!may_renew(keeper)) {
-        source_arm_in(keeper->timer, keeper->lease.ttl_ms / 4);
+        source_arm_in(keeper->timer, round_ms(keeper));
         return;
     }
     if (keeper->round_over) {
         keeper_round_begin(keeper);
         return;
     }
+    etcd_sign(keeper->spec.etcd); /* the sequence before had no good answer in time */
     sequence_begin(keeper);
-    source_arm_in(keeper->timer, keeper->lease.ttl_ms / 8);
+    source_arm_in(keeper->timer, hedge_ms(keeper));
 }
 
 void lease_keeper_alive(struct lease_keeper *keeper, struct mono now)
@@ -367,7 +383,7 @@ static void on_grant(void *arg, const struct etcd_lease_result *result)
     keeper->granted_ms = keeper->lease.ttl_ms;
     keeper->stats.problem[0] = '\0';
     keeper->round_over = true;
-    source_arm_in(keeper->timer, keeper->lease.ttl_ms / 4);
+    source_arm_in(keeper->timer, round_ms(keeper));
     cluster_heard(keeper->spec.cluster, result->sent, result->outcome.header.revision,
                   result->outcome.header.raft_term);
     source_trigger(keeper->changed);
@@ -446,7 +462,7 @@ void lease_keeper_let_go(struct lease_keeper *keeper)
     keeper->lease.held_once = false;
     keeper->lease.promised_until = (struct mono){ 0 };
     keeper->round_over = true;
-    source_arm_in(keeper->timer, keeper->lease.ttl_ms / 4);
+    source_arm_at(keeper->timer, mono_add(keeper->round_began, round_ms(keeper)));
     source_trigger(keeper->changed);
 }
 

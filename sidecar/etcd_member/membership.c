@@ -217,6 +217,7 @@ struct membership *membership_new(const struct etcd_member_spec *spec)
         .changed = membership_soon,
         .arg = membership,
     });
+    etcd_on_sign(spec->etcd, observe_sign, membership);
     show_formation(membership);
     membership->shown.formation = membership->formation;
     membership_soon(membership);
@@ -227,6 +228,7 @@ struct membership *membership_free(struct membership *membership)
 {
     if (membership == NULL)
         return NULL;
+    etcd_on_sign(membership->spec.etcd, NULL, NULL);
     source_free(membership->timer);
     source_free(membership->soon);
     observe_done(membership);

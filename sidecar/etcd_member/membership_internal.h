@@ -73,6 +73,8 @@ struct membership {
     struct {
         struct etcd_call *call;
         struct mono asked;
+        bool wanted;               /* something points to trouble */
+        bool calm;                 /* nothing did when it was asked last */
         struct mono answered;      /* MONO_NEVER: never */
         struct mono failing_since; /* MONO_NEVER: it does not */
         struct mono silent_since;
@@ -124,6 +126,8 @@ struct membership {
 void membership_soon(void *arg);
 
 /* observe.c */
+/* What etcd_on_sign calls. */
+void observe_sign(void *arg);
 void observe_init(struct membership *membership);
 void observe_done(struct membership *membership);
 /* Asks what is due when the cycle runs every `pace_ms`. */

@@ -10,8 +10,10 @@ enum {
     ASK_MS = 1000,     /* how long one question may take */
     SOON_MS = 30,      /* what is known to have changed is asked for so soon */
     FAILING_MS = 2500, /* so long without an answer etcd counts as silent */
-    STATUS_CALM_MS = 5000,
-    LIST_CALM_MS = 15000,
+    SIGN_MS = 500,           /* between questions while something points to trouble */
+    STATUS_CALM_MS = 60000,  /* etcd_on_sign tells before */
+    STATUS_FILLED_MS = 5000, /* … but not of a database that fills up */
+    LIST_CALM_MS = 60000,
     PEER_CALM_MS = 2000,
     HEARD_MS = 1000,
     SIZES_MS = 60000, /* of the others' databases */
@@ -38,6 +40,18 @@ static struct mono now_of(const struct membership *membership)
 
 /* --- our own etcd --- */
 
+/* Requests go to our own member when it begins to serve, and come back to it in a calm moment: what
+ * ails it then shows at once (etcd_on_sign). */
+static void prefer_ours(struct membership *membership, const struct etcd_status_result *result)
+{
+    const struct etcd_status_result *before = &membership->status.is;
+    bool served = membership->status.answered.ms != INT64_MAX && before->leader != 0 &&
+                  !before->learner;
+    bool serves = result->leader != 0 && !result->learner;
+    if (serves && (!served || membership->status.calm))
+        etcd_endpoint_prefer(membership->spec.etcd, membership->endpoint);
+}
+
 static void note_status(struct membership *membership, const struct etcd_status_result *result)
 {
     struct mono now = now_of(membership);
@@ -47,6 +61,7 @@ static void note_status(struct membership *membership, const struct etcd_status_
         membership->list.wanted = true;
     if (result->leader == 0 && (before->leader != 0 || first))
         membership->status.leaderless_since = now;
+    prefer_ours(membership, result);
     membership->status.is = *result;
     membership->status.answered = now;
     membership->status.failing_since = MONO_NEVER;
@@ -84,6 +99,22 @@ static void on_status(void *arg, const struct etcd_status_result *result)
     membership_soon(membership);
 }
 
+static int64_t status_every_ms(const struct membership *membership, int64_t pace_ms)
+{
+    bool filled = membership->status.is.db_bytes > ETCD_QUOTA_BYTES / 2;
+    int64_t every_ms = every(filled ? STATUS_FILLED_MS : STATUS_CALM_MS, pace_ms);
+    if (membership->status.failing_since.ms != INT64_MAX)
+        return SOON_MS;
+    return membership->status.wanted && every_ms > SIGN_MS ? SIGN_MS : every_ms;
+}
+
+void observe_sign(void *arg)
+{
+    struct membership *membership = arg;
+    membership->status.wanted = true;
+    membership_soon(membership);
+}
+
 static void ask_status(struct membership *membership, int64_t pace_ms)
 {
     struct mono now = now_of(membership);
@@ -93,12 +124,13 @@ static void ask_status(struct membership *membership, int64_t pace_ms)
         membership->status.call = etcd_call_free(membership->status.call);
         forget_status(membership);
     }
-    bool failing = membership->status.failing_since.ms != INT64_MAX;
-    int64_t every_ms = failing ? SOON_MS : every(STATUS_CALM_MS, pace_ms);
+    int64_t every_ms = status_every_ms(membership, pace_ms);
     if (!membership->view.guard.running || membership->status.call != NULL ||
         !is_due(membership->status.asked, now, every_ms))
         return;
     membership->status.asked = now;
+    membership->status.calm = !membership->status.wanted;
+    membership->status.wanted = false;
     membership->status.call =
         etcd_status(membership->spec.etcd, (struct etcd_how){ ASK_MS, membership->endpoint },
                     on_status, membership);

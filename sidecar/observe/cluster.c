@@ -349,6 +349,13 @@ static void on_question_timer(void *arg)
     source_trigger(cluster->changed); /* the next cluster_fill asks again */
 }
 
+/* A leader's renewals leave a trace every ttl/4 (act/keeper_renewal.c), which may take a second
+ * sequence: a watch that tells nothing for longer is behind, or there is no leader. */
+static int64_t silence_ms(int64_t ttl_ms)
+{
+    return ttl_ms * 5 / 16;
+}
+
 static int64_t answer_ms(int64_t ttl_ms)
 {
     return ttl_ms / 8 > ANSWER_MIN_MS ? ttl_ms / 8 : ANSWER_MIN_MS;
@@ -366,7 +373,7 @@ struct cluster *cluster_new(const struct cluster_spec *spec)
         .loop = spec->loop,
         .etcd = spec->etcd,
         .prefix = spec->prefix,
-        .check_ms = spec->ttl_ms / 4,
+        .check_ms = silence_ms(spec->ttl_ms),
         .answer_ms = answer_ms(spec->ttl_ms),
         .changed = on_change,
         .forgotten = on_forgotten,
@@ -394,5 +401,5 @@ struct cluster *cluster_free(struct cluster *cluster)
 void cluster_set_ttl(struct cluster *cluster, int64_t ttl_ms)
 {
     cluster->spec.ttl_ms = ttl_ms;
-    etcd_feed_set_pace(cluster->feed, ttl_ms / 4, answer_ms(ttl_ms));
+    etcd_feed_set_pace(cluster->feed, silence_ms(ttl_ms), answer_ms(ttl_ms));
 }

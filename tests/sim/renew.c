@@ -204,6 +204,17 @@ static void begin_at(struct sim *sim, int i, int at)
     send_keepalive(sim, i, at);
 }
 
+/* As the product's rounds are: without the key there is no holding to keep. */
+static int64_t round_ms(const struct sim *sim, const struct node *node)
+{
+    return node->lease.owns_key ? sim->ttl_ms / 4 : sim->ttl_ms * 2 / 5;
+}
+
+static int64_t hedge_ms(const struct sim *sim, const struct node *node)
+{
+    return sim->ttl_ms / (node->lease.owns_key ? 8 : 16);
+}
+
 static void on_hedge(struct sim *sim, const struct event *event)
 {
     struct node *node = &sim->node[event->host];
@@ -224,7 +235,7 @@ void renew_begin(struct sim *sim, int i)
     struct event hedge = {
         .fn = on_hedge, .host = i, .proc = PROC_SIDECAR, .arg = { sim->now_us }
     };
-    sim_at(sim, MS(sim->ttl_ms / 8), &hedge);
+    sim_at(sim, MS(hedge_ms(sim, node)), &hedge);
 }
 
 static void on_round(struct sim *sim, const struct event *event)
@@ -235,7 +246,7 @@ static void on_round(struct sim *sim, const struct event *event)
     /* A step that needs a renewal at once has begun one of its own. */
     if (sim->now_us - node->round_us >= MS(sim->ttl_ms / 8))
         renew_begin(sim, event->host);
-    sim_at(sim, MS(sim->ttl_ms / 4), event);
+    sim_at(sim, MS(round_ms(sim, node)), event);
 }
 
 static void on_granted(struct sim *sim, int i, int64_t ctx, const struct reply *reply)

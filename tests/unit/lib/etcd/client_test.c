@@ -130,6 +130,46 @@ START_TEST(fails_over)
 }
 END_TEST
 
+static void count_sign(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+/* What points to trouble or to another raft leader is told, so that nobody need ask again and again;
+ * what goes well is not. */
+START_TEST(signs_of_trouble)
+{
+    int signs = 0;
+    etcd_cluster_start(&cluster, loop, 3, NULL);
+    const char *urls[] = { cluster.urls[0], cluster.urls[1], cluster.urls[2], "http://127.0.0.1:1",
+                           NULL };
+    struct etcd *etcd = etcd_new(loop, http, &(struct etcd_config){ .endpoints = urls });
+    etcd_on_sign(etcd, count_sign, &signs);
+    ck_assert_int_eq(put(etcd, long_time).code, ERR_OK);
+    ck_assert_int_ge(signs, 1); /* the first term */
+    signs = 0;
+    ck_assert_int_eq(put(etcd, long_time).code, ERR_OK);
+    ck_assert_int_eq(range(etcd, long_time).code, ERR_OK);
+    ck_assert_int_eq(signs, 0);
+    struct etcd_how nowhere = { .timeout_ms = 1000, .endpoint = 3 };
+    ck_assert_int_eq(put(etcd, nowhere).code, ERR_UNREACHABLE);
+    ck_assert_int_eq(signs, 1);
+    etcd_sign(etcd);
+    ck_assert_int_eq(signs, 2);
+    int leader = etcd_cluster_leader(&cluster, etcd);
+    etcd_server_kill(&cluster, leader);
+    etcd_endpoint_prefer(etcd, (leader + 1) % 3);
+    signs = 0;
+    ck_assert_int_eq(range(etcd, long_time).code, ERR_OK); /* of the new term */
+    ck_assert_int_ge(signs, 1);
+    etcd_on_sign(etcd, NULL, NULL);
+    signs = 0;
+    etcd_sign(etcd);
+    ck_assert_int_eq(signs, 0);
+    etcd_free(etcd);
+}
+END_TEST
+
 /* Nobody anywhere: the deadline holds, and it certainly did not happen. */
 START_TEST(deadline_holds)
 {
@@ -307,6 +347,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, endpoint_list);
     tcase_add_test(tcase, fails_over);
+    tcase_add_test(tcase, signs_of_trouble);
     tcase_add_test(tcase, deadline_holds);
     tcase_add_test(tcase, frozen_member);
     tcase_add_test(tcase, no_quorum);

@@ -136,6 +136,39 @@ START_TEST(a_silent_endpoint_is_left)
 }
 END_TEST
 
+/* At rest nobody asks what the watch tells: a leader's renewals leave traces, so that there are only the
+ * renewals themselves, a keepalive and a read or transaction each: with the key every ttl/4, without
+ * it every 2/5 of the ttl. Where no trace comes the watch is looked at again. */
+START_TEST(at_rest_few_requests)
+{
+    struct store_node b;
+    store_node_start(&b, &servers, "b", TTL_MS);
+    store_node_wait(&b, store_node_ready, 5000);
+    ck_assert_msg(store_node_step(&b, STEP_TAKE_KEY, "") == ERR_OK, "%s", b.error);
+    store_node_wait(&b, store_node_holds, 2000);
+    run_for(loop, TTL_MS / 2);
+    uint64_t of_a = etcd_requests(a.etcd);
+    uint64_t of_b = etcd_requests(b.etcd);
+    for (int part = 0; part < 8; part++) {
+        run_for(loop, TTL_MS / 4);
+        ck_assert(is_reachable(&a));
+        ck_assert(is_reachable(&b));
+    }
+    of_a = etcd_requests(a.etcd) - of_a;
+    of_b = etcd_requests(b.etcd) - of_b;
+    ck_assert_uint_ge(of_a, 8);
+    ck_assert_uint_le(of_a, 12);
+    ck_assert_uint_ge(of_b, 14);
+    ck_assert_uint_le(of_b, 18);
+    lease_keeper_suspend(b.keeper, true);
+    run_for(loop, TTL_MS / 2);
+    of_a = etcd_requests(a.etcd);
+    run_for(loop, TTL_MS);
+    ck_assert_uint_ge(etcd_requests(a.etcd) - of_a, 4 + 2);
+    store_node_stop(&b);
+}
+END_TEST
+
 /* S6: another etcd, or an older state of it, is not the same cluster; so is one whose /sync is not
  * on our volume yet. */
 START_TEST(the_volume_has_the_last_word)
@@ -249,6 +282,7 @@ int main(void)
     tcase_set_timeout(slow, 60);
     tcase_add_checked_fixture(slow, setup, teardown);
     tcase_add_test(slow, the_volume_has_the_last_word);
+    tcase_add_test(slow, at_rest_few_requests);
     tcase_add_test(slow, the_watch_survives_a_restart);
     tcase_add_test(slow, a_store_made_anew_is_noticed);
     suite_add_tcase(suite, slow);
