@@ -23,3 +23,6 @@ enum err_code lease_holder_from_json(const char *bytes, size_t len, int64_t mod_
                                      struct lease_holder *ret_holder, struct err *err);
 /* lease_id, released, lifted and name. */
 void lease_holder_write(struct text *to, const struct lease_holder *holder);
+
+/* pgvigil/renewed, the trace of a renewal: {"lease":7587880000000000000,"ttl":10}. */
+void lease_trace_write(struct text *to, const struct lease *lease);

@@ -8,6 +8,14 @@
 #include "base/instant.h"
 #include "base/limits.h"
 
+/* What a renewal without the key has shown: the lease lived when the keepalive was answered. */
+struct lease_proof {
+    struct mono sent; /* of the keepalive */
+    int64_t ttl_ms;   /* 0: none was made */
+    uint64_t term;    /* of all its replies */
+    uint64_t member_id;
+};
+
 /* Our claim on the leader key. */
 struct lease {
     int64_t id; /* of etcd; 0: none granted */
@@ -24,6 +32,7 @@ struct lease {
                       taken anew */
     bool lifted;   /* L8: Postgres runs without a deadline, on the guard's word: held without end */
     int64_t tried; /* the last lease under which this process sent a taking of the key; 0: none */
+    struct lease_proof proof; /* of the last renewal without the key */
 };
 
 /* One renewal sequence on one endpoint: a read, a keepalive, a read or transaction of the key. */
@@ -33,6 +42,7 @@ struct lease_renewal {
     uint64_t term_before; /* raft_term of the last reply before the keepalive */
     uint64_t term_keepalive;
     uint64_t term_read;
+    uint64_t member_id;      /* who answered all three */
     int64_t keepalive_ttl_s; /* <= 0: the lease is gone */
     bool key_exists;
     int64_t key_lease;
@@ -56,7 +66,22 @@ enum lease_verdict {
  * held_once = false. Every other verdict leaves the lease as it is. The owner must drop sequences that
  * were under way when it released, created or adopted the key. */
 enum lease_verdict lease_apply(struct lease *lease, const struct lease_renewal *renewal);
+/* The same where there is no key to hold: only the lease is kept alive, and the proof noted. A member
+ * that answers from an older term is not believed. */
+enum lease_verdict lease_prove(struct lease *lease, const struct lease_renewal *renewal);
 const char *lease_verdict_name(enum lease_verdict verdict);
+
+/* The transaction that has created the key under our lease. It is "a transaction on the key" itself: as
+ * the last reply of a renewal whose keepalive was sent before (L1), it makes the lease hold until that
+ * keepalive + ttl, if term and member are those of the proof and half of the ttl is left. Else a renewal
+ * has to come first. A key that is taken anew goes on where the former one was held (L6, L8). */
+struct lease_taken {
+    int64_t revision;
+    struct mono now; /* when its reply came */
+    uint64_t term;   /* of its reply; 0: not known */
+    uint64_t member_id;
+};
+void lease_take(struct lease *lease, const struct lease_taken *taken);
 
 /* Does the lease hold at `now`? */
 bool lease_holds(const struct lease *lease, struct mono now);

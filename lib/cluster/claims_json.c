@@ -1,5 +1,6 @@
 #include "cluster/claims_json.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -130,4 +131,9 @@ void lease_holder_write(struct text *to, const struct lease_holder *holder)
     if (holder->lifted)
         json_object_set_new(object, "lifted", json_true());
     json_write(to, object);
+}
+
+void lease_trace_write(struct text *to, const struct lease *lease)
+{
+    text_addf(to, "{\"lease\":%" PRId64 ",\"ttl\":%d}", lease->id, (int)(lease->ttl_ms / 1000));
 }

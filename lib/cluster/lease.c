@@ -63,6 +63,38 @@ enum lease_verdict lease_apply(struct lease *lease, const struct lease_renewal *
     return LEASE_COUNTS;
 }
 
+enum lease_verdict lease_prove(struct lease *lease, const struct lease_renewal *renewal)
+{
+    if (!renewal->complete)
+        return LEASE_NO_ANSWER;
+    if (!one_term(renewal))
+        return LEASE_TERM_MOVED;
+    if (renewal->keepalive_ttl_s <= 0)
+        return LEASE_GONE;
+    lease->proof = (struct lease_proof){ .sent = renewal->sent,
+                                         .ttl_ms = promised_ms(lease, renewal),
+                                         .term = renewal->term_read,
+                                         .member_id = renewal->member_id };
+    return LEASE_COUNTS;
+}
+
+void lease_take(struct lease *lease, const struct lease_taken *taken)
+{
+    const struct lease_proof *proof = &lease->proof;
+    struct mono until = mono_add(proof->sent, proof->ttl_ms);
+    bool held = lease->held_once && lease_holds(lease, taken->now);
+    bool proved = proof->ttl_ms > 0 && taken->term != 0 && taken->term == proof->term &&
+                  taken->member_id == proof->member_id &&
+                  mono_diff(until, taken->now) >= proof->ttl_ms / 2;
+    lease->owns_key = true;
+    lease->keyless = false;
+    lease->create_revision = taken->revision;
+    lease->mod_revision = taken->revision;
+    lease->held_once = held || proved;
+    if (proved)
+        lease->held_until = held ? mono_max(lease->held_until, until) : until;
+}
+
 static const char *const verdict_names[] = {
     [LEASE_COUNTS] = "counts",
     [LEASE_NO_ANSWER] = "no answer",

@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cluster/claims_json.h"
 #include "sidecar/act/keeper_internal.h"
 
 #define KEY_CONFIRMED "pgvigil/confirmed"
@@ -43,10 +43,9 @@ static void add_put(struct lease_keeper *keeper, struct etcd_txn *txn, const cha
 static void add_trace(struct lease_keeper *keeper, struct etcd_txn *txn, struct sequence *sequence)
 {
     sequence->traced_ms = keeper->lease.ttl_ms;
-    char value[64];
-    (void)snprintf(value, sizeof(value), "{\"lease\":%" PRId64 ",\"ttl\":%d}", keeper->lease.id,
-                   (int)(keeper->lease.ttl_ms / 1000));
-    add_put(keeper, txn, "pgvigil/renewed", value);
+    auto_text struct text value = text_new(LIMIT_FILE);
+    lease_trace_write(&value, &keeper->lease);
+    add_put(keeper, txn, "pgvigil/renewed", text_str(&value));
 }
 
 /* S7: "with each renewal the leader publishes the lowest flush position confirmed by /sync, in a
@@ -161,6 +160,7 @@ void keeper_on_renewal(void *arg, const struct etcd_renewal_result *result)
         .term_before = result->term_before,
         .term_keepalive = result->term_keepalive,
         .term_read = result->term_read,
+        .member_id = result->member_id,
         .keepalive_ttl_s = result->keepalive_ttl_s,
         .key_exists = result->key_exists,
         .key_lease = result->key_lease,

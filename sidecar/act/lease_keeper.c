@@ -155,18 +155,6 @@ static void lease_is_gone(struct lease_keeper *keeper)
     lease_keeper_forget(keeper);
 }
 
-/* Without the key a renewal has only to keep the lease alive; a member that answers from an older
- * term is not believed. */
-static enum lease_verdict judge_without_key(const struct lease_renewal *renewal)
-{
-    if (!renewal->complete)
-        return LEASE_NO_ANSWER;
-    if (renewal->term_before == 0 || renewal->term_before != renewal->term_keepalive ||
-        renewal->term_before != renewal->term_read)
-        return LEASE_TERM_MOVED;
-    return renewal->keepalive_ttl_s > 0 ? LEASE_COUNTS : LEASE_GONE;
-}
-
 /* A keepalive tells what the lease was granted for. What is counted is never more than the settings
  * say. */
 static void note_length(struct lease_keeper *keeper, const struct lease_renewal *renewal)
@@ -186,7 +174,7 @@ void keeper_apply(struct lease_keeper *keeper, struct sequence *sequence,
     note_length(keeper, renewal);
     bool owned = keeper->lease.owns_key;
     enum lease_verdict verdict =
-        owned ? lease_apply(&keeper->lease, renewal) : judge_without_key(renewal);
+        owned ? lease_apply(&keeper->lease, renewal) : lease_prove(&keeper->lease, renewal);
     note_verdict(keeper, verdict);
     source_trigger(keeper->changed);
     switch (verdict) {
@@ -410,18 +398,19 @@ void lease_keeper_tries(struct lease_keeper *keeper)
 }
 
 /* A key that is taken anew goes on where the former one was held (L6, L8). */
-bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id, int64_t revision)
+bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id,
+                       const struct lease_taken *taken)
 {
     if (keeper->lease.id != lease_id)
         return false; /* it was lost meanwhile: the key goes with it */
     bool held = keeper->lease.held_once && lease_holds(&keeper->lease, clock_mono());
     keeper_drop_sequences(keeper);
     keeper_move_stop(keeper);
-    keeper->lease.owns_key = true;
-    keeper->lease.create_revision = revision;
-    keeper->lease.mod_revision = revision;
-    keeper->lease.held_once = held;
-    keeper->lease.keyless = false;
+    lease_take(&keeper->lease, taken);
+    if (keeper->lease.held_once) {
+        keeper->traced_ms = keeper->lease.ttl_ms;
+        tell_guard(keeper);
+    }
     keeper_round_begin(keeper);
     source_trigger(keeper->changed);
     return true;

@@ -71,9 +71,10 @@ void lease_keeper_set_ttl(struct lease_keeper *keeper, int64_t ttl_ms);
 
 /* A transaction that takes the key is about to be sent under our lease. */
 void lease_keeper_tries(struct lease_keeper *keeper);
-/* The key was created by us at `revision` under this lease. A renewal begins at once. False: it is
- * not our lease any more. */
-bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id, int64_t revision);
+/* The key was created by us under this lease (lease_take). A renewal begins at once. False: it is not
+ * our lease any more. */
+bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id,
+                       const struct lease_taken *taken);
 /* The key was rewritten under the lease that it had (L7): that of a former process of this name,
  * whose Postgres runs under the guard's deadline, or our own after its renewal came too late. */
 struct lease_adoption {

@@ -50,10 +50,17 @@ static void on_lost_release(struct store_op *op)
         lease_keeper_forget(keeper);
 }
 
+static bool took(struct store_op *op, int64_t revision)
+{
+    struct store_txn_reply reply = store_txn_reply(op->txn);
+    struct lease_taken taken = { revision, clock_mono(), reply.term, reply.member_id };
+    return lease_keeper_took(op->steps->spec.keeper, op->lease, &taken);
+}
+
 static enum err_code on_success(struct store_op *op, int64_t revision, struct err *err)
 {
     struct lease_keeper *keeper = op->steps->spec.keeper;
-    if (op->kind == STEP_TAKE_KEY && !lease_keeper_took(keeper, op->lease, revision))
+    if (op->kind == STEP_TAKE_KEY && !took(op, revision))
         return err_set(err, ERR_CONFLICT, "our lease was lost meanwhile");
     if (op->kind == STEP_ADOPT_KEY) {
         op->adoption.mod_revision = revision;

@@ -57,6 +57,14 @@ static enum mark mark_of(const struct step_call *call)
     return call->view->guard.lifted ? MARK_LIFTED : MARK_NONE;
 }
 
+/* The take may count as a renewal (lease_take), which leaves a trace (act/keeper_renewal.c). */
+static void put_trace(struct store_op *op)
+{
+    auto_text struct text value = text_new(LIMIT_FILE);
+    lease_trace_write(&value, lease_of(op));
+    store_txn_put(op->txn, "pgvigil/renewed", text_str(&value), 0);
+}
+
 /* S3: "Every write of /sync compares its mod_revision and the leader key's mod_revision." As of the
  * plan's own last write, else of the view. */
 static int64_t sync_revision(const struct step_call *call)
@@ -151,6 +159,7 @@ static enum err_code take_key(struct store_op *op, const struct step_call *call,
     store_txn_put(op->txn, "leader", self_of(op), op->lease);
     put_holder(op, op->lease, mark_of(call));
     lease_keeper_tries(op->steps->spec.keeper);
+    put_trace(op);
     return ERR_OK;
 }
 

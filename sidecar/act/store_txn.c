@@ -48,6 +48,7 @@ struct store_txn {
     struct mono deadline;
     struct mono sent;
     bool doubtful; /* an earlier try may have happened */
+    struct store_txn_reply reply;
     store_txn_fn *done;
     void *arg;
     size_t n_expected;
@@ -357,6 +358,9 @@ static void on_result(void *arg, const struct etcd_txn_result *result)
     }
     cluster_heard(txn->cluster, txn->sent, result->outcome.header.revision,
                   result->outcome.header.raft_term);
+    if (result->succeeded && !txn->doubtful)
+        txn->reply = (struct store_txn_reply){ result->outcome.header.raft_term,
+                                               result->outcome.header.member_id };
     if (result->succeeded)
         on_success(txn, result->outcome.header.revision);
     else
@@ -373,6 +377,11 @@ static void try_once(struct store_txn *txn)
         .endpoint = ETCD_ANY,
     };
     txn->call = etcd_txn_send(txn->etcd, txn->txn, how, on_result, txn);
+}
+
+struct store_txn_reply store_txn_reply(const struct store_txn *txn)
+{
+    return txn->reply;
 }
 
 void store_txn_send(struct store_txn *txn, struct mono deadline, store_txn_fn *done, void *arg)

@@ -31,5 +31,13 @@ void store_txn_expect_until(struct store_txn *txn, const char *name, int64_t rev
 void store_txn_put(struct store_txn *txn, const char *name, const char *value, int64_t lease);
 void store_txn_delete(struct store_txn *txn, const char *name);
 
+/* Of the reply that said that it was done, in `done` and later; zeros where an earlier try may have done
+ * it. */
+struct store_txn_reply {
+    uint64_t term;
+    uint64_t member_id;
+};
+struct store_txn_reply store_txn_reply(const struct store_txn *txn);
+
 /* Once. `done` may free it. */
 void store_txn_send(struct store_txn *txn, struct mono deadline, store_txn_fn *done, void *arg);

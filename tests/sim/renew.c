@@ -96,8 +96,9 @@ static void judge(struct sim *sim, int i, struct sequence *sequence)
     for (int k = 0; k < 2; k++)
         node->sequence[k].active = false;
     node->renewed_us = sim->now_us;
+    renewal->member_id = (uint64_t)sequence->member + 1;
     if (!node->lease.owns_key) {
-        if (renewal->keepalive_ttl_s <= 0)
+        if (lease_prove(&node->lease, renewal) == LEASE_GONE)
             lease_lost(sim, i);
         return;
     }

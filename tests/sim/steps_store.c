@@ -31,7 +31,7 @@ static void send(struct sim *sim, int i)
 static void let_go(struct lease *lease)
 {
     lease->owns_key = lease->keyless = lease->held_once = false;
-    lease->promised_until = (struct mono){ 0 };
+    lease->proofd_until = (struct mono){ 0 };
 }
 
 /* A key that nobody knows to be ours goes with the lease. */
@@ -87,8 +87,9 @@ static void failed(struct sim *sim, int i, enum err_code code)
 }
 
 /* What a success means for the lease and the plan. */
-static void succeeded(struct sim *sim, int i, int64_t rev)
+static void succeeded(struct sim *sim, int i, const struct lease_taken *taken)
 {
+    int64_t rev = taken->revision;
     struct node *node = &sim->node[i];
     const struct txn *txn = &node->runner.txn;
     struct lease *lease = &node->lease;
@@ -100,11 +101,8 @@ static void succeeded(struct sim *sim, int i, int64_t rev)
         return;
     }
     if (txn->kind == TXN_TAKE) {
-        bool held = lease->held_once && lease_holds(lease, node_clock(sim, i));
-        lease->owns_key = true;
-        lease->keyless = false;
-        lease->create_revision = lease->mod_revision = rev;
-        lease->held_once = held;
+        lease_take(lease, taken);
+        renew_offer(sim, i);
         renew_begin(sim, i);
     } else if (txn->kind == TXN_ADOPT) {
         const struct guard_view *guard = &node->guard_seen;
@@ -209,7 +207,13 @@ static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *r
         return;
     }
     if (reply->txn_ok) {
-        succeeded(sim, i, reply->rev);
+        struct lease_taken taken = { reply->rev, node_clock(sim, i), reply->term,
+                                     (uint64_t)reply->member + 1 };
+        if (runner->doubtful)
+            taken.term = 0;
+        else if (sim->mutation == MUT_TERMS)
+            taken.term = node->lease.proof.term;
+        succeeded(sim, i, &taken);
         return;
     }
     int64_t rev = runner->doubtful ? written_at(store_at(sim, reply->rev), &runner->txn) : 0;
@@ -221,7 +225,7 @@ static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *r
                  (long long)runner->txn.cmp_sync_mod);
     }
     if (rev != 0)
-        succeeded(sim, i, rev);
+        succeeded(sim, i, &(struct lease_taken){ .revision = rev, .now = node_clock(sim, i) });
     else
         failed(sim, i, ERR_CONFLICT);
 }

@@ -140,6 +140,7 @@ static void put(struct kv *kv, const struct txn *txn)
     switch (txn->kind) {
     case TXN_TAKE:
         put_taken(kv, txn);
+        kv->renewed = kv->rev; /* it may count as a renewal */
         break;
     case TXN_ADOPT:
         put_leader(kv, txn, false);

@@ -222,6 +222,69 @@ START_TEST(every_condition_is_needed)
 }
 END_TEST
 
+/* A keepalive and the take itself, both of one term and one member, are a renewal: the lease holds until
+ * the keepalive's sending + ttl. Every condition is needed; without one a renewal comes first. */
+START_TEST(a_take_counts)
+{
+    for (unsigned broken = 0; broken < 32; broken++) {
+        struct lease lease = { .id = 42, .ttl_ms = 10000 };
+        struct lease_renewal renewal = good(1000);
+        renewal.key_exists = false;
+        renewal.member_id = 7;
+        renewal.keepalive_ttl_s = 9;
+        if (!(broken & 1))
+            ck_assert_int_eq(lease_prove(&lease, &renewal), LEASE_COUNTS);
+        ck_assert(!lease_holds(&lease, (struct mono){ 1001 }));
+        lease_take(&lease, &(struct lease_taken){
+                               .revision = 100,
+                               .now = { broken & 2 ? 5501 : 5500 },
+                               .term = broken & 4   ? 6
+                                       : broken & 8 ? 0
+                                                    : 5,
+                               .member_id = broken & 16 ? 8 : 7,
+                           });
+        ck_assert(lease.owns_key);
+        ck_assert_int_eq(lease.create_revision, 100);
+        ck_assert_int_eq(lease.mod_revision, 100);
+        ck_assert_int_eq(lease.held_once, broken == 0);
+        ck_assert_int_eq(lease_left_ms(&lease, (struct mono){ 6000 }), broken == 0 ? 4000 : 0);
+    }
+}
+END_TEST
+
+/* L6, L8: a key that is taken anew goes on where the former one was held, and never back. */
+START_TEST(a_take_goes_on)
+{
+    struct lease lease = {
+        .id = 42, .ttl_ms = 10000, .keyless = true, .held_once = true, .held_until = { 20000 }
+    };
+    lease_take(&lease, &(struct lease_taken){ .revision = 100, .now = { 9000 } });
+    ck_assert(lease.owns_key && !lease.keyless && lease.held_once);
+    ck_assert_int_eq(lease.held_until.ms, 20000);
+    lease.owns_key = false;
+    lease.keyless = true;
+    lease_take(&lease, &(struct lease_taken){ .revision = 100, .now = { 20000 } });
+    ck_assert(lease.owns_key && !lease.held_once);
+}
+END_TEST
+
+/* Without the key a renewal promises nothing that its replies do not show. */
+START_TEST(keyless_verdicts)
+{
+    struct lease lease = { .id = 42, .ttl_ms = 10000 };
+    struct lease_renewal renewal = good(1000);
+    renewal.complete = false;
+    ck_assert_int_eq(lease_prove(&lease, &renewal), LEASE_NO_ANSWER);
+    renewal = good(1000);
+    renewal.term_read = 6;
+    ck_assert_int_eq(lease_prove(&lease, &renewal), LEASE_TERM_MOVED);
+    renewal = good(1000);
+    renewal.keepalive_ttl_s = 0;
+    ck_assert_int_eq(lease_prove(&lease, &renewal), LEASE_GONE);
+    ck_assert_int_eq(lease.proof.ttl_ms, 0);
+}
+END_TEST
+
 /* The end itself is not held any more. */
 START_TEST(holds_until_the_end)
 {
@@ -397,6 +460,9 @@ int main(void)
     tcase_add_loop_test(tc, promise_is_the_smaller_one, 0, 7);
     tcase_add_loop_test(tc, key_lost, 0, 7);
     tcase_add_test(tc, every_condition_is_needed);
+    tcase_add_test(tc, a_take_counts);
+    tcase_add_test(tc, a_take_goes_on);
+    tcase_add_test(tc, keyless_verdicts);
     tcase_add_test(tc, holds_until_the_end);
     tcase_add_loop_test(tc, margins, 0, 7);
     tcase_add_loop_test(tc, may_take, 0, 7);

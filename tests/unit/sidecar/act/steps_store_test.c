@@ -101,6 +101,30 @@ START_TEST(the_key_is_taken_once)
 }
 END_TEST
 
+static bool has_proof(struct store_node *node)
+{
+    return lease_keeper_lease(node->keeper)->proof.ttl_ms > 0;
+}
+
+/* L1: after a renewal without the key the transaction that takes it is a renewal's last reply: it holds
+ * at once, the guard is told (L4), and the trace of a renewal is there. Without one it does not. */
+START_TEST(a_take_may_hold_at_once)
+{
+    STEP_OK(&b, STEP_TAKE_KEY, "");
+    ck_assert(!has_proof(&b) && !store_node_holds(&b));
+    STEP_OK(&b, STEP_RELEASE_KEY, "");
+    store_node_wait(&a, has_proof, 10000);
+    store_node_wait(&a, may_take, 2000);
+    int deadlines = a.deadlines;
+    struct lease_proof proof = lease_keeper_lease(a.keeper)->proof;
+    STEP_OK(&a, STEP_TAKE_KEY, "");
+    ck_assert(store_node_holds(&a));
+    ck_assert_int_gt(a.deadlines, deadlines);
+    ck_assert_int_eq(lease_keeper_lease(a.keeper)->held_until.ms, proof.sent.ms + proof.ttl_ms);
+    ck_assert_ptr_nonnull(strstr(value(&a, "pgvigil/renewed"), "\"lease\""));
+}
+END_TEST
+
 /* Two that race at the same instant with the same view: one wins, the other is told that it lost.
  * */
 START_TEST(one_of_two_wins)
@@ -310,6 +334,11 @@ START_TEST(a_member_with_new_data_is_not_added)
 }
 END_TEST
 
+static bool sees_pause(struct store_node *node)
+{
+    return strstr(value(node, "config"), "pause") != NULL;
+}
+
 /* L8: the key is not taken on a config that has changed since the plan began. */
 START_TEST(the_config_is_compared)
 {
@@ -320,6 +349,7 @@ START_TEST(the_config_is_compared)
     STEP_FAILS(&a, STEP_TAKE_KEY, "", ERR_CONFLICT, "config has changed");
     a.memory = (struct plan_memory){ 0 };
     STEP_OK(&a, STEP_TAKE_KEY, "");
+    store_node_wait(&b, sees_pause, 500);
     STEP_OK(&b, STEP_WRITE_CONFIG, ""); /* it is there: done */
     ck_assert_str_eq(value(&b, "config"), "{\"ttl\":3,\"pause\":true}");
 }
@@ -487,6 +517,7 @@ int main(void)
     tcase_set_timeout(quick, 60);
     tcase_add_checked_fixture(quick, setup, teardown);
     tcase_add_test(quick, the_key_is_taken_once);
+    tcase_add_test(quick, a_take_may_hold_at_once);
     tcase_add_test(quick, a_release_hands_on);
     tcase_add_test(quick, sync_is_compared);
     suite_add_tcase(suite, quick);
