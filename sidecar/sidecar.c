@@ -172,6 +172,8 @@ static void plan_ended(struct sidecar *sidecar, const struct runner_end *end)
     learn_from_rewind(sidecar, end);
     if (end->action == ACT_SYNC_GROW)
         sync_note_growth(&sidecar->memory, sidecar->view, &end->step, end->completed);
+    if ((end->action == ACT_TAKE || end->action == ACT_PROMOTE) && end->completed)
+        sidecar->memory.promoted_at = sidecar->view->now;
     if (end->action == ACT_STOPPED && end->completed)
         sidecar->memory.handed_over = true;
     if (!sidecar->view->guard.stop_requested)
@@ -193,6 +195,17 @@ static void start_plan(struct sidecar *sidecar)
     runner_start(sidecar->runner, &plan, sidecar->view);
 }
 
+/* Does the plan wait for what a standby has received, or will it in a moment? The standby looks at its
+ * position for who asks (sidecar_api.c). */
+static bool hands_over(const struct sidecar *sidecar)
+{
+    const struct plan *plan = runner_plan(sidecar->runner);
+    if (plan == NULL || plan->action != ACT_HANDOVER)
+        return false;
+    enum step_kind kind = runner_step(sidecar->runner)->kind;
+    return kind == STEP_STOP_FAST || kind == STEP_KILL_TREE || kind == STEP_AWAIT_RECEIVED;
+}
+
 static void act(struct sidecar *sidecar)
 {
     struct runner_end end;
@@ -206,9 +219,8 @@ static void act(struct sidecar *sidecar)
         start_plan(sidecar);
     else if (runner_cycle(sidecar->runner, sidecar->view, &end))
         plan_ended(sidecar, &end);
-    const struct step *step = runner_step(sidecar->runner);
-    if (step != NULL && step->kind == STEP_AWAIT_RECEIVED)
-        peers_ask(sidecar->peers, &sidecar->view->store, 40);
+    if (hands_over(sidecar))
+        peers_ask(sidecar->peers, &sidecar->view->store, SIDECAR_HANDOVER_MS);
     else if (sidecar->decision.ask_peers)
         peers_ask(sidecar->peers, &sidecar->view->store, 500);
 }
@@ -244,7 +256,9 @@ static void plan_next_cycle(struct sidecar *sidecar)
     const struct view *view = sidecar->view;
     bool busy = is_busy(sidecar);
     postgres_set_busy(sidecar->postgres, busy);
-    int64_t in_ms = busy ? SIDECAR_BUSY_MS : SIDECAR_CALM_MS;
+    int64_t in_ms = hands_over(sidecar) ? SIDECAR_HANDOVER_MS
+                    : busy              ? SIDECAR_BUSY_MS
+                                        : SIDECAR_CALM_MS;
     int64_t left_ms = lease_left_ms(&view->lease, view->now);
     int64_t demote_ms = lease_demote_ms(view->policy.ttl_ms, view->policy.cpu_limited);
     if (view_is_primary(view) && left_ms >= demote_ms && left_ms - demote_ms + 1 < in_ms)

@@ -21,7 +21,7 @@ struct api_snapshot {
     char alarm[ERR_TEXT_MAX];
 };
 
-enum { FRESH_MS = 100 };
+enum { FRESH_MS = 30 };
 
 static void fill_borrowed(struct sidecar *sidecar);
 

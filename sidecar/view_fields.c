@@ -275,6 +275,7 @@ static const struct field memory_fields[] = {
     AT(struct memory, FIELD_MONO, started_at),
     AT(struct memory, FIELD_MONO, promised_until),
     TEXT_AT(struct memory, promised_to),
+    AT(struct memory, FIELD_MONO, promoted_at),
     AT(struct memory, FIELD_MONO, grow_failed_at),
     LIST_AT(struct memory, late, n_late, late_fields),
     END,

@@ -17,8 +17,8 @@ struct etcd_feed_spec {
     struct loop *loop;
     struct etcd *etcd;
     const char *prefix; /* copied */
-    int64_t check_ms;   /* a watch that has told nothing for so long is looked at, again and again */
-    int64_t answer_ms;  /* what an answer to a look or a read may take */
+    int64_t check_ms;  /* a watch that has told nothing for so long is looked at, again and again */
+    int64_t answer_ms; /* what an answer to a look or a read may take */
     loop_fn *changed; /* the table is new in some key; called at once, from where it was told, while
                            gravestones still date what vanished; must not free the feed */
     loop_fn *forgotten; /* another store, or one that went back in time: the table is empty. NULL */

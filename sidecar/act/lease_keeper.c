@@ -403,7 +403,6 @@ bool lease_keeper_took(struct lease_keeper *keeper, int64_t lease_id,
 {
     if (keeper->lease.id != lease_id)
         return false; /* it was lost meanwhile: the key goes with it */
-    bool held = keeper->lease.held_once && lease_holds(&keeper->lease, clock_mono());
     keeper_drop_sequences(keeper);
     keeper_move_stop(keeper);
     lease_take(&keeper->lease, taken);

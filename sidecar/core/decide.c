@@ -44,6 +44,7 @@ static const struct {
     { "clone", rule_clone },
     { "empty-waits", rule_empty_waits },
     { "rewind-stopped", rule_rewind_stopped },
+    { "successor-comes", rule_successor_comes },
     { "start-standby", rule_start_standby },
     { "promote", rule_promote },
     { "not-fit-to-lead", rule_not_fit_to_lead },

@@ -24,6 +24,11 @@ static const struct timeline *leader_timeline(const struct view *view)
     return NULL;
 }
 
+bool history_is_told(const struct view *view)
+{
+    return leader_timeline(view) != NULL;
+}
+
 enum history_verdict history_against_leader(const struct view *view)
 {
     const struct timeline *leader = leader_timeline(view);

@@ -11,6 +11,8 @@ enum history_verdict {
     HISTORY_UNKNOWN,  /* the leader's history is not known, or our end is not */
 };
 
+/* The content of the leader's history is known, not only its number. */
+bool history_is_told(const struct view *view);
 enum history_verdict history_against_leader(const struct view *view);
 
 /* What is to be done about a verdict that is not HISTORY_SAME: rewind, clone again, or stay out in

@@ -91,6 +91,7 @@ static void add_promotion(struct plan *plan, const struct view *view)
         add_names(plan, STEP_WRITE_SYNC, QUICK_MS, &nobody);
     add(plan, STEP_PROMOTE, QUICK_MS);
     add(plan, STEP_AWAIT_PRIMARY, view->policy.primary_start_timeout_ms);
+    add_optional(plan, STEP_WRITE_HISTORY, QUICK_MS); /* the former primary waits to compare */
 }
 
 static void plan_take(struct plan *plan, const struct view *view)

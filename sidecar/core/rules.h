@@ -54,6 +54,7 @@ rule_fn rule_clone;
 rule_fn rule_empty_waits;
 rule_fn rule_reinit;
 rule_fn rule_rewind_stopped;
+rule_fn rule_successor_comes;
 rule_fn rule_start_standby;
 
 /* A running standby (rules_standby.c). */

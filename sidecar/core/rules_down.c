@@ -4,7 +4,11 @@
 #include "sidecar/core/history.h"
 #include "sidecar/core/rules.h"
 
-enum { START_FAILURES_MAX = 3 };
+enum {
+    START_FAILURES_MAX = 3,
+    SUCCESSOR_MS = 2000, /* a takeover that takes longer may not come */
+    HISTORY_MS = 5000,   /* a new leader writes its history as soon as it is primary */
+};
 
 static bool down(const struct view *view)
 {
@@ -174,7 +178,25 @@ bool rule_rewind_stopped(const struct view *view, struct decision *decision)
         return false;
     if (verdict == HISTORY_UNKNOWN && !view->pg.was_primary && view->pg.start_failures == 0)
         return false; /* a standby finds out by streaming */
+    if (verdict == HISTORY_UNKNOWN && view->pg.clean_stop && !history_is_told(view) &&
+        mono_diff(view->now, view->pg.state_since) < HISTORY_MS)
+        return say(decision, ACT_WAIT, "waiting for the history of %s, to compare",
+                   view->store.leader);
     return history_mend(view, decision, verdict);
+}
+
+/* The key was left to a successor, which is primary in a moment: histories are compared then, before
+ * the start, which would only get in its way. */
+bool rule_successor_comes(const struct view *view, struct decision *decision)
+{
+    if (!down_without_key(view) || view->pg.dir != DATA_DIR_VALID || !view->pg.was_primary ||
+        view->store.leader_exists || mono_diff(view->now, view->pg.state_since) >= SUCCESSOR_MS)
+        return false;
+    const struct peer *successor = view_ready_successor(view);
+    if (successor == NULL)
+        return false;
+    return say(decision, ACT_WAIT, "we were primary; %s is about to take over",
+               successor->member.name);
 }
 
 bool rule_start_standby(const struct view *view, struct decision *decision)

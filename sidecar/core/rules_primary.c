@@ -138,7 +138,8 @@ bool rule_sync_grow(const struct view *view, struct decision *decision)
 
 bool rule_settle(const struct view *view, struct decision *decision)
 {
-    if (!leading(view) || (view->pg.checkpointed && !view->pg.slots_differ))
+    if (!leading(view) || (view->pg.checkpointed && !view->pg.slots_differ) ||
+        view_fresh_primary(view))
         return false;
     return say(decision, ACT_SETTLE, "%s",
                view->pg.slots_differ ? "member slots differ from the members"

@@ -78,7 +78,8 @@ bool rule_restart(const struct view *view, struct decision *decision)
 
 bool rule_reload(const struct view *view, struct decision *decision)
 {
-    if (view->pg.state != PG_UP || !(view->orders.reload || view->pg.pending_reload))
+    bool pending = view->pg.pending_reload && !view_fresh_primary(view);
+    if (view->pg.state != PG_UP || !(view->orders.reload || pending))
         return false;
     return say(decision, ACT_RELOAD, "%s",
                view->orders.reload ? "a person asked to reload" : "the settings have changed");

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { FRESH_PRIMARY_MS = 1000 };
+
 bool view_holds_lease(const struct view *view)
 {
     return lease_holds(&view->lease, view->now);
@@ -71,6 +73,12 @@ bool view_may_have_confirmed(const struct view *view)
     const struct pg_view *pg = &view->pg;
     return !view_has_confirmed(view) && pg->state == PG_DOWN && pg->was_primary && !pg->wal_read &&
            on_the_way(view);
+}
+
+bool view_fresh_primary(const struct view *view)
+{
+    return view->pg.state == PG_UP && !view->pg.in_recovery && !view->pg.checkpointed &&
+           mono_diff(view->now, view->memory.promoted_at) < FRESH_PRIMARY_MS;
 }
 
 static bool looks_ready(const struct view *view, const struct peer *peer)

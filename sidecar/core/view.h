@@ -66,6 +66,7 @@ struct memory {
     struct mono started_at;     /* of this process */
     struct mono promised_until; /* L6: no race before: a primary asked, and was told yes; 0: none */
     char promised_to[LIMIT_NAME];
+    struct mono promoted_at;    /* our own last promotion; 0: none */
     struct mono grow_failed_at; /* the last growth of the set that did not succeed */
     size_t n_late;
     struct late late[LIMIT_MEMBERS];
@@ -102,5 +103,7 @@ bool view_has_confirmed(const struct view *view);
 /* Our history does, and only the checkpoint of a server that ended as primary lies before it: what local
  * WAL holds beyond that is not known and was not looked at. */
 bool view_may_have_confirmed(const struct view *view);
+/* Promoted a moment ago: what is in no hurry must not keep the disk from the first commits. */
+bool view_fresh_primary(const struct view *view);
 /* A member of /sync other than self that looks able to take over at once. */
 const struct peer *view_ready_successor(const struct view *view);

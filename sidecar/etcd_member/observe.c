@@ -7,9 +7,9 @@
 #include "sidecar/etcd_member/membership_internal.h"
 
 enum {
-    ASK_MS = 1000,     /* how long one question may take */
-    SOON_MS = 30,      /* what is known to have changed is asked for so soon */
-    FAILING_MS = 2500, /* so long without an answer etcd counts as silent */
+    ASK_MS = 1000,           /* how long one question may take */
+    SOON_MS = 30,            /* what is known to have changed is asked for so soon */
+    FAILING_MS = 2500,       /* so long without an answer etcd counts as silent */
     SIGN_MS = 500,           /* between questions while something points to trouble */
     STATUS_CALM_MS = 60000,  /* etcd_on_sign tells before */
     STATUS_FILLED_MS = 5000, /* … but not of a database that fills up */
@@ -45,8 +45,8 @@ static struct mono now_of(const struct membership *membership)
 static void prefer_ours(struct membership *membership, const struct etcd_status_result *result)
 {
     const struct etcd_status_result *before = &membership->status.is;
-    bool served = membership->status.answered.ms != INT64_MAX && before->leader != 0 &&
-                  !before->learner;
+    bool served =
+        membership->status.answered.ms != INT64_MAX && before->leader != 0 && !before->learner;
     bool serves = result->leader != 0 && !result->learner;
     if (serves && (!served || membership->status.calm))
         etcd_endpoint_prefer(membership->spec.etcd, membership->endpoint);

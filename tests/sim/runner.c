@@ -58,6 +58,8 @@ static void end_plan(struct sim *sim, int i, enum ending ending)
     }
     if (action == ACT_SYNC_GROW)
         sync_note_growth(&node->memory, &node->view, &end, ending == COMPLETED);
+    if ((action == ACT_TAKE || action == ACT_PROMOTE) && ending == COMPLETED)
+        node->memory.promoted_at = node->view.now;
     if (action == ACT_STOPPED && ending == COMPLETED)
         node->memory.handed_over = true;
     if (!node->view.guard.stop_requested)

@@ -31,7 +31,7 @@ static void send(struct sim *sim, int i)
 static void let_go(struct lease *lease)
 {
     lease->owns_key = lease->keyless = lease->held_once = false;
-    lease->proofd_until = (struct mono){ 0 };
+    lease->promised_until = (struct mono){ 0 };
 }
 
 /* A key that nobody knows to be ours goes with the lease. */

@@ -9,7 +9,7 @@
 
 #define STOP "fast stop?, kill"
 #define PROMOTION                                                                                  \
-    "guard deadline, end blocking sessions?, write /sync {}, pg_promote, await primary"
+    "guard deadline, end blocking sessions?, write /sync {}, pg_promote, await primary, write history?"
 
 /* ---- each action in words ------------------------------------------------------------- */
 
@@ -37,8 +37,9 @@ START_TEST(take)
     PLANS(&view, ACT_TAKE, "take key, " PROMOTION);
     view.store.sync = (struct sync_state){ .exists = false };
     view_edit_peer(&view, "b")->has_key = false;
-    PLANS(&view, ACT_TAKE,
-          "take key, guard deadline, end blocking sessions?, pg_promote, await primary");
+    PLANS(
+        &view, ACT_TAKE,
+        "take key, guard deadline, end blocking sessions?, pg_promote, await primary, write history?");
 }
 END_TEST
 
@@ -51,7 +52,7 @@ START_TEST(take_with_loss)
     view.store.confirmed_lsn = VIEW_LSN + 1;
     PLANS(&view, ACT_TAKE,
           "take key, guard deadline, end blocking sessions?, drop confirmed, write /sync {}, "
-          "pg_promote, await primary");
+          "pg_promote, await primary, write history?");
 }
 END_TEST
 

@@ -48,6 +48,28 @@ START_TEST(restarts_in_place)
 }
 END_TEST
 
+/* The former primary starts when its successor is primary and histories can be compared; for a while. */
+START_TEST(waits_for_the_successor)
+{
+    struct view view;
+    view_of_lost_postmaster(&view);
+    view.lease.owns_key = false;
+    view.store.leader_exists = false;
+    view.store.holder.released = true;
+    view.pg.state_since = mono_add(view.now, -1999);
+    struct decision decision = DECIDES(&view, "successor-comes", ACT_WAIT);
+    SAYS(decision, "b is about to take over");
+    view.pg.state_since = mono_add(view.now, -2000);
+    DECIDES(&view, "start-standby", ACT_START_STANDBY);
+    view.pg.state_since = view.now;
+    view.pg.was_primary = false;
+    DECIDES(&view, "start-standby", ACT_START_STANDBY);
+    view.pg.was_primary = true;
+    view_edit_peer(&view, "b")->member.state = MEMBER_STOPPED;
+    DECIDES(&view, "start-standby", ACT_START_STANDBY);
+}
+END_TEST
+
 /* Who has no usable data does not keep the key from others. */
 START_TEST(releases_without_data)
 {
@@ -330,6 +352,24 @@ START_TEST(old_primary_compares)
 }
 END_TEST
 
+/* What was stopped in order can be compared, once the new leader has told its history: for a while. */
+START_TEST(old_primary_waits_for_the_history)
+{
+    struct view view;
+    stopped_primary(&view);
+    view.store.confirmed_exists = false;
+    view.pg.state_since = mono_add(view.now, -4999);
+    struct decision decision = DECIDES(&view, "rewind-stopped", ACT_WAIT);
+    SAYS(decision, "history of b");
+    view.pg.state_since = mono_add(view.now, -5000);
+    decision = DECIDES(&view, "rewind-stopped", ACT_REWIND);
+    SAYS(decision, "may have diverged");
+    view.pg.state_since = view.now;
+    view.pg.clean_stop = false;
+    DECIDES(&view, "rewind-stopped", ACT_REWIND);
+}
+END_TEST
+
 /* "Never guess": after a crash the control file does not tell where the WAL ends. */
 START_TEST(crashed_primary_is_rewound)
 {
@@ -417,6 +457,7 @@ static TCase *with_the_key(void)
     tcase_add_test(tests, releases_at_once);
     tcase_add_test(tests, never_releases_before_the_guard_says_gone);
     tcase_add_test(tests, restarts_in_place);
+    tcase_add_test(tests, waits_for_the_successor);
     tcase_add_loop_test(tests, releases_without_data, 0, 3);
     tcase_add_test(tests, releases_what_does_not_start);
     tcase_add_test(tests, never_restarts_without_what_was_confirmed);
@@ -445,6 +486,7 @@ static TCase *with_data(void)
 {
     TCase *tests = tcase_create("with data");
     tcase_add_test(tests, old_primary_compares);
+    tcase_add_test(tests, old_primary_waits_for_the_history);
     tcase_add_test(tests, crashed_primary_is_rewound);
     tcase_add_test(tests, stopped_standby);
     tcase_add_test(tests, starts_without_leader);

@@ -357,6 +357,29 @@ START_TEST(settles)
 }
 END_TEST
 
+/* What is in no hurry lets the first commits after a promotion go before it; an order does not wait. */
+START_TEST(a_fresh_primary_does_no_housekeeping)
+{
+    struct view view;
+    view_of_leader(&view);
+    view.pg.checkpointed = false;
+    view.pg.slots_differ = true;
+    view.pg.pending_reload = true;
+    view.memory.promoted_at = mono_add(view.now, -999);
+    DECIDES(&view, "idle", ACT_WAIT);
+    view.orders.reload = true;
+    DECIDES(&view, "reload", ACT_RELOAD);
+    view.orders.reload = false;
+    view.memory.promoted_at = mono_add(view.now, -1000);
+    DECIDES(&view, "reload", ACT_RELOAD);
+    view.pg.pending_reload = false;
+    DECIDES(&view, "settle", ACT_SETTLE);
+    view.memory.promoted_at = view.now;
+    view.pg.checkpointed = true; /* slots that differ later are made at once */
+    DECIDES(&view, "settle", ACT_SETTLE);
+}
+END_TEST
+
 static TCase *requests(void)
 {
     TCase *tests = tcase_create("requests");
@@ -369,6 +392,7 @@ static TCase *requests(void)
     tcase_add_test(tests, clears_what_is_stale);
     tcase_add_test(tests, switches_over_without_sync);
     tcase_add_test(tests, settles);
+    tcase_add_test(tests, a_fresh_primary_does_no_housekeeping);
     return tests;
 }
 
