@@ -278,10 +278,18 @@ static void fill_postgres(struct sidecar *sidecar, struct api_snapshot *shot)
     shot->state.alarm = known(shot->alarm);
 }
 
+/* What a running server needs now and then and ends in moments: a person's order waits for it, unseen. */
+static bool is_upkeep(enum action action)
+{
+    return action == ACT_SYNC_GROW || action == ACT_SYNC_SHRINK || action == ACT_SYNC_OFF ||
+           action == ACT_SETTLE || action == ACT_RELOAD || action == ACT_FOLLOW ||
+           action == ACT_FINISH_BOOTSTRAP || action == ACT_CLEAR_FAILOVER;
+}
+
 static void fill_plan(const struct sidecar *sidecar, struct api_state *state)
 {
     const struct plan *plan = sidecar->runner != NULL ? runner_plan(sidecar->runner) : NULL;
-    state->running = plan != NULL ? action_name(plan->action) : NULL;
+    state->running = plan != NULL && !is_upkeep(plan->action) ? action_name(plan->action) : NULL;
     state->running_step = plan != NULL ? step_name(runner_step(sidecar->runner)->kind) : NULL;
 }
 

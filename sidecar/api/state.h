@@ -89,7 +89,7 @@ struct api_state {
     const char *pending_restart_reason; /* JSON {"guc": {"old_value": …, "new_value": …}} */
     const char *scheduled_restart;      /* JSON {"schedule": …}; NULL: none */
     bool failsafe_active;
-    const char *running;      /* the plan's action under way: "restart"; NULL: none */
+    const char *running; /* the action under way that no order may join: "restart"; NULL: none */
     const char *running_step; /* its step, in words */
     const char *alarm;        /* wrong passwords, data directory broken …, in words; NULL: none */
 
