@@ -332,15 +332,7 @@ static void guard_turn(struct guard *guard)
 
 static bool guard_open_wakes(struct guard *guard)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    const int taken[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, GUARD_SIGRTMIN_3 };
-    for (unsigned index = 0; index < sizeof(taken) / sizeof(taken[0]); index++)
-        sigaddset(&signals, taken[index]);
-    /* As PID 1 it must handle each; ignored ones would not be seen (G2). */
-    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
-        return false;
-    guard->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    guard->signal_fd = os_signal_fd();
     guard->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     return guard->signal_fd >= 0 && guard->timer_fd >= 0;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,6 +29,18 @@ static struct {
     bool fd_may_block;
     char oom_score_adj[OOM_TEXT_MAX];
 } os = { .who = "guard", .fd = STDERR_FILENO, .fd_may_block = true };
+
+int os_signal_fd(void)
+{
+    static const int taken[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, GUARD_SIGRTMIN_3 };
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (unsigned index = 0; index < sizeof(taken) / sizeof(taken[0]); index++)
+        sigaddset(&signals, taken[index]);
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+        return -1;
+    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
 
 struct mono os_now(void)
 {

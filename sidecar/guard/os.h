@@ -17,6 +17,10 @@ void os_shield(void);
 /* In a forked child: the memory killer may choose it as it could have chosen us at the start. */
 void os_unshield_child(void);
 
+/* SIGCHLD and every signal that may mean "stop" or "reload", blocked and to be read: as PID 1 a process
+ * must handle each; ignored ones would not be seen (G2). -1 with errno. */
+int os_signal_fd(void);
+
 /* One line on standard error, `fact -> consequence`. Never blocks: what does not fit is dropped,
  * because a full pipe must not keep the guard from its deadline. */
 void say_open(const char *who);

@@ -177,14 +177,7 @@ static struct mono supervise_act(struct supervisor *supervisor, struct mono now)
 
 static bool supervise_prepare(struct supervisor *supervisor)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    const int taken[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, GUARD_SIGRTMIN_3 };
-    for (unsigned index = 0; index < sizeof(taken) / sizeof(taken[0]); index++)
-        sigaddset(&signals, taken[index]);
-    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
-        return false;
-    supervisor->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    supervisor->signal_fd = os_signal_fd();
     return supervisor->signal_fd >= 0 && prctl(PR_SET_CHILD_SUBREAPER, 1UL) == 0;
 }
 

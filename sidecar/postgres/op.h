@@ -133,6 +133,8 @@ void pg_write_files(struct pg_op *op, enum conf_signal signal, bool starting, op
 /* The same, and asks the server's binary what it thinks of them: what it does not take is left out and
  * the files are written again. */
 void pg_write_checked(struct pg_op *op, enum conf_signal signal, bool starting, op_after_fn *after);
+/* The outcome of either; false: the operation has failed, and the role is the former one. */
+bool op_files_written(struct pg_op *op, enum err_code code, const struct err *err);
 
 /* step_run.c: the arguments of the postmaster, program included; the caller frees the texts. */
 struct argv {

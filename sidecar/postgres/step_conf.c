@@ -126,17 +126,24 @@ static void after_signal(struct pg_op *op, enum err_code code, const struct err 
         op_done(op);
 }
 
-static void after_write(struct pg_op *op, enum err_code code, const struct err *err)
+bool op_files_written(struct pg_op *op, enum err_code code, const struct err *err)
 {
     if (code != ERR_OK) {
         op->pg->role = op->former;
         op_fail_with(op, code, err);
-        return;
+        return false;
     }
     op->pg->role_known = true;
     op->pg->files_differ = false;
-    op->pg->reload_due = true; /* until the server was told */
     postgres_note_ssn(op->pg);
+    return true;
+}
+
+static void after_write(struct pg_op *op, enum err_code code, const struct err *err)
+{
+    if (!op_files_written(op, code, err))
+        return;
+    op->pg->reload_due = true; /* until the server was told */
     if (op->step.kind == STEP_WRITE_CONF)
         op_done(op); /* RELOAD is a step of its own */
     else

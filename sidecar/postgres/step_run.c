@@ -109,15 +109,8 @@ static void send_start(struct pg_op *op)
 
 static void after_files(struct pg_op *op, enum err_code code, const struct err *err)
 {
-    if (code != ERR_OK) {
-        op->pg->role = op->former;
-        op_fail_with(op, code, err);
-        return;
-    }
-    op->pg->role_known = true;
-    op->pg->files_differ = false;
-    postgres_note_ssn(op->pg);
-    send_start(op);
+    if (op_files_written(op, code, err))
+        send_start(op);
 }
 
 static void write_files(struct pg_op *op)
