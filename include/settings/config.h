@@ -77,13 +77,11 @@ struct config_postgresql {
     char *pgpass;      /* default: "<state_dir>/pgpass" */
     char *database;    /* default "postgres" */
     char *custom_conf; /* NULL: <config_dir>/postgresql.base.conf is the base */
-    bool use_unix_socket, use_unix_socket_repl;
+    bool use_unix_socket;
     struct config_login superuser, replication, rewind; /* rewind: default superuser's */
     struct text_list create_replica_methods;            /* default: basebackup */
     json_t *basebackup; /* array or object of pg_basebackup's options, or NULL */
     json_t *tree;       /* the whole section: <method> sections are read from here */
-    char *on_start, *on_stop, *on_restart, *on_reload, *on_role_change; /* callbacks */
-    char *pre_promote, *before_stop;
 };
 
 struct config_bootstrap {

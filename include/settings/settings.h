@@ -20,26 +20,21 @@ struct settings {
     int64_t retry_timeout_s;
     int64_t maximum_lag_on_failover; /* bytes */
     int64_t maximum_lag_on_syncnode; /* bytes; <= 0: off */
-    bool check_timeline;
     int64_t max_timelines_history;   /* 0: all */
     int64_t primary_start_timeout_s; /* 0: fail over at once where somebody can take over */
-    int64_t primary_stop_timeout_s;  /* 0: wait for ever */
     int synchronous_mode;            /* enum sync_mode, never SYNC_QUORUM once built */
     bool synchronous_mode_strict;
     int64_t synchronous_node_count;
     bool failsafe_mode;
     bool pause;
     int64_t member_slots_ttl_s;
-    json_t *slots;        /* object of permanent slots, or NULL */
-    json_t *ignore_slots; /* array, or NULL */
 
     /* postgresql.*: the store's, over which the local file goes */
     bool use_slots;
     bool use_pg_rewind;
     bool clone_on_rewind_failure; /* remove_data_directory_on_rewind_failure */
     bool clone_on_divergence;     /* remove_data_directory_on_diverged_timelines */
-    int64_t pg_ctl_timeout_s;
-    struct text_list pg_hba; /* n 0: the file is left alone */
+    struct text_list pg_hba;      /* n 0: the file is left alone */
     struct text_list pg_ident;
     json_t *recovery_conf;    /* object of texts, or NULL */
     json_t *parameters;       /* object as merged; settings/parameters.h makes the list */

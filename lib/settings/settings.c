@@ -29,9 +29,7 @@ static void rename_aliases(json_t *tree)
     for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
         for (size_t j = 0; j < 2 && aliases[i].old[j] != NULL; j++) {
             json_t *value = json_object_get(tree, aliases[i].old[j]);
-            bool wins = strcmp(aliases[i].now, "slots") == 0 ||
-                        is_empty(json_object_get(tree, aliases[i].now));
-            if (!is_empty(value) && wins)
+            if (!is_empty(value) && is_empty(json_object_get(tree, aliases[i].now)))
                 json_object_set(tree, aliases[i].now, value);
             json_object_del(tree, aliases[i].old[j]);
         }

@@ -105,7 +105,6 @@ START_TEST(long_file)
                   "  authentication:\n"
                   "    superuser: {username: su, password: 5, sslmode: require}\n"
                   "    replication: {username: rep, password: secret}\n"
-                  "  callbacks: {on_role_change: /bin/cb}\n"
                   "  create_replica_method: [mine, basebackup]\n"
                   "  mine: {command: /bin/clone, no_params: true}\n"
                   "  use_pg_rewind: true\n"
@@ -119,7 +118,6 @@ START_TEST(long_file)
                   false);
     ck_assert_str_eq(config->postgresql.superuser.password, "5");
     ck_assert_str_eq(config->postgresql.rewind.sslmode, "require");
-    ck_assert_str_eq(config->postgresql.on_role_change, "/bin/cb");
     ck_assert_str_eq(config->postgresql.create_replica_methods.item[0], "mine");
     ck_assert_ptr_nonnull(option_get(config->postgresql.tree, "mine.command"));
     ck_assert_ptr_nonnull(option_get(config->bootstrap.tree, "restore.command"));

@@ -60,7 +60,6 @@ START_TEST(defaults_are_patronis)
     ck_assert_int_eq(settings->retry_timeout_s, 10);
     ck_assert_int_eq(settings->maximum_lag_on_failover, 1048576);
     ck_assert_int_eq(settings->primary_start_timeout_s, 300);
-    ck_assert_int_eq(settings->primary_stop_timeout_s, 0);
     ck_assert_int_eq(settings->synchronous_mode, SYNC_OFF);
     ck_assert_int_eq(settings->synchronous_node_count, 1);
     ck_assert_int_eq(settings->member_slots_ttl_s, 1800);
@@ -73,20 +72,32 @@ START_TEST(defaults_are_patronis)
 }
 END_TEST
 
+/* What Patroni has and we have not built is said, not swallowed. */
+START_TEST(not_built_is_said)
+{
+    struct settings *settings = built("{\"master_stop_timeout\":5,\"permanent_slots\":{\"a\":{}},"
+                                      "\"postgresql\":{\"pg_ctl_timeout\":9}}",
+                                      "{}");
+    ck_assert_ptr_nonnull(
+        strstr(text_str(&warnings), "config: primary_stop_timeout: ignored: not"));
+    ck_assert_ptr_nonnull(strstr(text_str(&warnings), "config: slots: ignored: not built yet"));
+    ck_assert_ptr_nonnull(
+        strstr(text_str(&warnings), "config: postgresql.pg_ctl_timeout: ignored"));
+    settings_free(settings);
+}
+END_TEST
+
 START_TEST(the_store_says)
 {
     struct settings *settings = built(
         "{\"ttl\":\"5\",\"synchronous_mode\":true,\"synchronous_mode_strict\":\"on\",\"pause\":true,"
-        "\"master_start_timeout\":\"1min\",\"permanent_slots\":{\"a\":{}},\"slots\":{},"
-        "\"ignore_slots\":[{\"name\":\"x\"}],"
+        "\"master_start_timeout\":\"1min\","
         "\"postgresql\":{\"pg_hba\":[\"local all all trust\"],\"parameters\":{\"work_mem\":\"8MB\"}}}",
         "{}");
     ck_assert_int_eq(settings->ttl_s, 5);
     ck_assert_int_eq(settings->synchronous_mode, SYNC_ON);
     ck_assert(settings->synchronous_mode_strict && settings->pause);
     ck_assert_int_eq(settings->primary_start_timeout_s, 60);
-    check_json(settings->slots, "{\"a\":{}}");
-    check_json(settings->ignore_slots, "[{\"name\":\"x\"}]");
     ck_assert_str_eq(settings->pg_hba.item[0], "local all all trust");
     check_json(settings->parameters, "{\"work_mem\":\"8MB\"}");
     ck_assert_str_eq(text_str(&warnings), "");
@@ -141,7 +152,6 @@ static const struct {
       "needs postgresql.use_slots" },
     { "{\"synchronous_mode\":\"both\"}", "config: synchronous_mode: expected one of" },
     { "{\"pause\":\"perhaps\"}", "config: pause: expected true or false" },
-    { "{\"slots\":[1]}", "config: slots: expected a mapping" },
     { "{\"postgresql\":{\"parameters\":[]}}", "config: postgresql.parameters: expected a mapping" },
     { "{\"postgresql\":{\"pg_hba\":{}}}", "config: postgresql.pg_hba: expected a list" },
     { "[]", "config: expected a mapping of settings" },
@@ -273,6 +283,7 @@ int main(void)
     tcase_add_checked_fixture(tc, begin, end);
     tcase_add_loop_test(tc, defaults_are_patronis, 0, 2);
     tcase_add_test(tc, the_store_says);
+    tcase_add_test(tc, not_built_is_said);
     tcase_add_test(tc, the_file_goes_over);
     tcase_add_test(tc, floors);
     tcase_add_loop_test(tc, bad_values, 0, COUNT(bad));
