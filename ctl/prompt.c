@@ -15,7 +15,7 @@ char *ctl_ask(const char *question, const char *fallback)
     fflush(stdout);
     if (fgets(line, sizeof(line), stdin) == NULL) {
         printf("\n");
-        return mem_strdup("");
+        return mem_strdup(fallback); /* nobody there; the last question asks for a yes */
     }
     line[strcspn(line, "\r\n")] = '\0';
     return mem_strdup(line[0] != '\0' ? line : fallback);

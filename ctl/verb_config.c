@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "ctl/ctl.h"
 #include "etcd/kv.h"
+#include "settings/parameters.h"
 #include "settings/yaml.h"
 
 enum { WRITE_TIMEOUT_MS = 10000 };
@@ -256,6 +257,25 @@ static enum err_code patch_rest(struct ctl *ctl, const struct ctl_cluster *clust
     return code;
 }
 
+/* What every node would refuse is not written; what it would leave out is said. */
+static enum err_code check(const struct ctl *ctl, const json_t *after, struct err *err)
+{
+    static const struct config none;
+    struct settings *settings = NULL;
+    auto_text struct text warnings = text_new(LIMIT_FILE);
+    const struct config *config = ctl->config != NULL ? ctl->config : &none;
+    enum err_code code = settings_new(after, config, &settings, &warnings, err);
+    if (code != ERR_OK)
+        return code;
+    struct parameters parameters;
+    const struct parameter_node node = { .primary = true };
+    parameters_build(settings, config, &node, &parameters, &warnings);
+    parameters_done(&parameters);
+    settings_free(settings);
+    fputs(text_str(&warnings), stderr);
+    return ERR_OK;
+}
+
 static int finish_edit(struct ctl *ctl, const struct ctl_cluster *cluster, const json_t *after)
 {
     struct err err;
@@ -263,6 +283,8 @@ static int finish_edit(struct ctl *ctl, const struct ctl_cluster *cluster, const
         puts("Not changed");
         return CTL_OK;
     }
+    if (check(ctl, after, &err) != ERR_OK)
+        return ctl_fail("%s", err.text);
     if (!ctl->args.quiet) {
         auto_text struct text before_text = text_new(LIMIT_HTTP_BODY);
         auto_text struct text after_text = text_new(LIMIT_HTTP_BODY);
