@@ -21,7 +21,8 @@ static bool take_lsn(const char *at, lsn_t *ret_lsn)
         return false;
     memcpy(text, at, len);
     text[len] = '\0';
-    return lsn_parse(text, ret_lsn);
+    /* Further than integers of JSON go (and 8 EiB of WAL) is no position. */
+    return lsn_parse(text, ret_lsn) && *ret_lsn <= INT64_MAX;
 }
 
 /* `<tli> <lsn> <reason>`, the reason is free text. */
