@@ -5,20 +5,23 @@
 #include "base/clean.h"
 #include "base/log.h"
 #include "cluster/member_json.h"
+#include "sidecar/patroni.h"
 #include "sidecar/sidecar_internal.h"
 #include "json/json.h"
 
-/* What clients take for Patroni's version: dotted integers, at least 4.0 (patroni-compat, trap 9). */
-#define PATRONI_VERSION "4.1.0"
+static void set_api_url(const struct config *config, char ret_url[LIMIT_URL])
+{
+    (void)snprintf(ret_url, LIMIT_URL, "%s://%s/patroni",
+                   config->restapi.certfile != NULL ? "https" : "http",
+                   config->restapi.connect_address);
+}
 
 void sidecar_urls(const struct sidecar *sidecar, struct member *member)
 {
     const struct config *config = sidecar->config;
     (void)snprintf(member->conn_url, sizeof(member->conn_url), "postgres://%s/%s",
                    config->postgresql.connect_address, config->postgresql.database);
-    (void)snprintf(member->api_url, sizeof(member->api_url), "%s://%s/patroni",
-                   config->restapi.certfile != NULL ? "https" : "http",
-                   config->restapi.connect_address);
+    set_api_url(config, member->api_url);
 }
 
 static void set_positions(const struct pg_facts *facts, struct member *member)
@@ -105,9 +108,9 @@ static void say_one_copy(struct sidecar *sidecar, bool leads)
 
 static void publish_witness_key(struct sidecar *sidecar)
 {
-    auto_json json_t *json =
-        json_pack("{s:s,s:s}", "api_url", sidecar->config->restapi.connect_address, "version",
-                  PATRONI_VERSION);
+    char url[LIMIT_URL];
+    set_api_url(sidecar->config, url);
+    auto_json json_t *json = json_pack("{s:s,s:s}", "api_url", url, "version", PATRONI_VERSION);
     auto_text struct text text = text_new(LIMIT_HTTP_BODY);
     json_write(&text, json);
     publish_witness(sidecar->publish, text_str(&text));

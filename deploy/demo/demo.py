@@ -52,6 +52,8 @@ class Progress:
                 word = self.look()
             except Exception:  # a progress line must not end the demo
                 word = ""
+            if self.ended.is_set():  # while it looked
+                return
             line(f"    … {self.what}, {time.monotonic() - self.began:.0f} s{': ' + word if word else ''}")
 
 

@@ -7,11 +7,9 @@
 
 #include "base/clock.h"
 #include "sidecar/api/routes.h"
+#include "sidecar/patroni.h"
 #include "sidecar/view_json.h"
 #include "json/json.h"
-
-/* What we say to be of Patroni's versions: dotted integers, peers and check_patroni parse them. */
-#define PATRONI_VERSION "4.1.4"
 
 const char *status_time(int64_t us, char buffer[STATUS_TIME_MAX])
 {
