@@ -8,6 +8,8 @@ from clusters import SIDECAR, now, wait_ready
 from lab.cluster import Timeout, wait_for
 from writers import Writers
 
+LATER = 1  # seconds: pauses that come after the takeover count, too
+
 
 # --- ways to lose the primary: prepared(cluster, old) → hurt() → mend(); what takes time and does no harm comes first ---
 
@@ -138,7 +140,7 @@ def gap_once(cluster, prepared, raft_leader_there, bound):
         mend = hurt()
         try:
             writers.wait("commits after it", lambda: taken_over(writers, old, began), bound + 30)
-            time.sleep(2)
+            time.sleep(LATER)
             writers.look()
         finally:
             mend()
