@@ -455,8 +455,11 @@ void etcd_child_end(struct etcd_child *child)
 bool etcd_child_stop(struct etcd_child *child)
 {
     const struct guard_status *status = guard_client_status(child->guard);
+    /* A guard in a container of its own may have ended before us: nobody tells us that it is dead. */
+    bool away =
+        !child->own && mono_diff(loop_now(child->spec.loop), child->away_since) > GUARD_WAIT_MS;
     if (!status->connected)
-        return status->dead || child->stop_sent || status->child == GUARD_CHILD_NONE;
+        return status->dead || child->stop_sent || status->child == GUARD_CHILD_NONE || away;
     if (!child->stop_sent) {
         child->stop_sent = true;
         guard_stop(child->guard, NULL, NULL);
