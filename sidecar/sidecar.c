@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "sidecar/core/sync.h"
+#include "sidecar/sidecar_failsafe.h"
 #include "sidecar/sidecar_internal.h"
 
 void sidecar_stale(void *arg)

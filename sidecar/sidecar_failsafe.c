@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sidecar/core/failsafe.h"
+#include "sidecar/sidecar_failsafe.h"
 #include "sidecar/sidecar_internal.h"
 #include "json/json.h"
 

@@ -4,7 +4,6 @@
 #include "http/http.h"
 #include "settings/config.h"
 #include "settings/settings.h"
-#include "sidecar/act/failsafe_round.h"
 #include "sidecar/act/lease_keeper.h"
 #include "sidecar/act/publish.h"
 #include "sidecar/act/runner.h"
@@ -136,15 +135,7 @@ bool sidecar_confirmed(void *arg, struct text *value, int64_t *ret_sync_revision
 bool sidecar_first_config(void *arg, struct text *to);
 bool sidecar_history(void *arg, struct text *to);
 
-/* sidecar_failsafe.c */
-void sidecar_follow_lift(struct sidecar *sidecar);
-void sidecar_publish_failsafe(struct sidecar *sidecar);
-void sidecar_failsafe_cycle(struct sidecar *sidecar);
-void sidecar_answer_failsafe(void *arg, const struct api_order *order, struct api_pending *pending);
-bool sidecar_failsafe_active(const struct sidecar *sidecar);
-
 /* sidecar_publish.c */
-void sidecar_urls(const struct sidecar *sidecar, struct member *member);
 void sidecar_publish(struct sidecar *sidecar);
 json_t *sidecar_pending_restart(const struct pg_facts *facts); /* new reference */
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cluster/member_json.h"
 #include "sidecar/patroni.h"
+#include "sidecar/sidecar_failsafe.h"
 #include "sidecar/sidecar_internal.h"
 #include "json/json.h"
 

@@ -254,7 +254,8 @@ static const struct option rows[] = {
     STORE_ROW("failsafe_mode", OPTION_BOOL, failsafe_mode, .fallback = "false",
               .help = "without etcd the primary goes on while every member acknowledges it"),
     STORE_ROW("pause", OPTION_BOOL, pause, .fallback = "false",
-              .help = "maintenance: nobody is promoted, demoted or started; the primary outlives etcd"),
+              .help =
+                  "maintenance: nobody is promoted, demoted or started; the primary outlives etcd"),
     STORE_ROW("member_slots_ttl", OPTION_DURATION, member_slots_ttl_s, .fallback = "30min",
               .help = "how long the slot of an absent member is kept"),
     IGNORED_STORE(

@@ -127,6 +127,16 @@ static void plan_unlift(struct plan *plan, const struct view *view)
     add(plan, STEP_CLEAR_LIFTED, QUICK_MS);
 }
 
+static void plan_round_the_lease(struct plan *plan, const struct view *view)
+{
+    if (plan->action == ACT_RETAKE)
+        plan_retake(plan, view);
+    else if (plan->action == ACT_LIFT)
+        plan_lift(plan);
+    else
+        plan_unlift(plan, view);
+}
+
 /* L2: read-only before the lease ends; what is left after half of the time is killed. */
 static void plan_demote(struct plan *plan, const struct view *view)
 {
@@ -178,6 +188,19 @@ static void plan_start_primary(struct plan *plan, const struct view *view)
     if (view->policy.sync_on || sync_in_force(sync))
         add_names(plan, STEP_WRITE_SYNC, QUICK_MS, &standbys);
     add_start_primary(plan, view, &standbys);
+}
+
+/* G1: the guard's word about everything that was asked of it before, a start included. */
+static void plan_release(struct plan *plan, const struct decision *decision)
+{
+    add(plan, STEP_KILL_TREE, KILL_MS);
+    add_named(plan, STEP_RELEASE_KEY, QUICK_MS, decision->peer);
+}
+
+static void plan_abandon(struct plan *plan)
+{
+    add(plan, STEP_KILL_TREE, KILL_MS); /* as for a release */
+    add(plan, STEP_REVOKE_LEASE, QUICK_MS);
 }
 
 static void plan_handover(struct plan *plan, const struct view *view,
@@ -301,6 +324,12 @@ static void plan_sync_off(struct plan *plan, const struct view *view)
     add_ssn(plan, SSN_EMPTY, &nobody);
 }
 
+static void plan_reload(struct plan *plan)
+{
+    add(plan, STEP_WRITE_CONF, QUICK_MS);
+    add(plan, STEP_RELOAD, QUICK_MS);
+}
+
 static void plan_settle(struct plan *plan, const struct view *view)
 {
     if (view->pg.slots_differ)
@@ -344,8 +373,7 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         plan_demote(&plan, view);
         break;
     case ACT_ABANDON:
-        add(&plan, STEP_KILL_TREE, KILL_MS); /* as for a release */
-        add(&plan, STEP_REVOKE_LEASE, QUICK_MS);
+        plan_abandon(&plan);
         break;
     case ACT_BOOTSTRAP:
         plan_bootstrap(&plan, view);
@@ -363,21 +391,15 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         plan_start_primary(&plan, view);
         break;
     case ACT_RELEASE:
-        /* G1: the guard's word about everything that was asked of it before, a start included. */
-        add(&plan, STEP_KILL_TREE, KILL_MS);
-        add_named(&plan, STEP_RELEASE_KEY, QUICK_MS, decision->peer);
+        plan_release(&plan, decision);
         break;
     case ACT_TAKE:
         plan_take(&plan, view);
         break;
     case ACT_RETAKE:
-        plan_retake(&plan, view);
-        break;
     case ACT_LIFT:
-        plan_lift(&plan);
-        break;
     case ACT_UNLIFT:
-        plan_unlift(&plan, view);
+        plan_round_the_lease(&plan, view);
         break;
     case ACT_PROMOTE:
         add_promotion(&plan, view);
@@ -407,8 +429,7 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         plan_restart(&plan, view, decision);
         break;
     case ACT_RELOAD:
-        add(&plan, STEP_WRITE_CONF, QUICK_MS);
-        add(&plan, STEP_RELOAD, QUICK_MS);
+        plan_reload(&plan);
         break;
     case ACT_SETTLE:
         plan_settle(&plan, view);

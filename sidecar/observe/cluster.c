@@ -248,7 +248,6 @@ static void fill_same_cluster(const struct cluster *cluster, struct store_view *
     }
 }
 
-
 static void fill_failover(const struct cluster *cluster, struct mono now,
                           struct failover_request *request)
 {
