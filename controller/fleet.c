@@ -127,7 +127,7 @@ static struct roll_view roll_view(struct fleet *fleet, const struct cluster_view
     memcpy(view.revision, fleet->revision, sizeof(view.revision));
     memcpy(view.stamp, fleet->stamp, sizeof(view.stamp));
     memcpy(view.witness_stamp, fleet->witness_stamp, sizeof(view.witness_stamp));
-    if (!roll_is_healthy(&view))
+    if (!view.set_known || !roll_is_healthy(&view))
         fleet->healthy_since = (struct mono){ 0 };
     else if (fleet->healthy_since.ms == 0)
         fleet->healthy_since = view.now;

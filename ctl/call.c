@@ -66,3 +66,15 @@ char *ctl_url(const char *api_url, const char *path)
     text_add(&url, path);
     return text_take(&url);
 }
+
+static void end_pause(void *arg)
+{
+    loop_stop(arg);
+}
+
+void ctl_pause(struct ctl *ctl, int64_t ms)
+{
+    auto_source struct source *timer = loop_timer(ctl->loop, end_pause, ctl->loop);
+    source_arm_in(timer, ms);
+    loop_run(ctl->loop);
+}

@@ -68,6 +68,7 @@ struct ctl_answer {
 struct ctl_answer ctl_rest(struct ctl *ctl, const char *method, const char *url, const char *body,
                            int64_t timeout_ms);
 void ctl_answer_done(struct ctl_answer *answer);
+void ctl_pause(struct ctl *ctl, int64_t ms);
 /* A member's URL with another path: "http://h:8008/patroni" and "/restart". The caller frees it. */
 char *ctl_url(const char *api_url, const char *path);
 
@@ -136,6 +137,7 @@ ctl_verb_fn ctl_verb_show_config;
 ctl_verb_fn ctl_verb_edit_config;
 ctl_verb_fn ctl_verb_recover_quorum;
 ctl_verb_fn ctl_verb_accept;
+ctl_verb_fn ctl_verb_rollout;
 ctl_verb_fn ctl_verb_version;
 
 /* Prints "Error: …" as patronictl does and gives CTL_FAILED. */

@@ -33,6 +33,8 @@ static const struct {
     { "recover-quorum", ctl_verb_recover_quorum, "[--member NAME]",
       "when two of three nodes are lost for good: checks, explains, asks" },
     { "accept", ctl_verb_accept, "MEMBER", "accept that etcd was restored from a backup" },
+    { "rollout", ctl_verb_rollout, "[REVISION] [--wait] [--timeout S]",
+      "Kubernetes: how far the roll to a chart's revision is; fails until it is done" },
     { "version", ctl_verb_version, "[MEMBER…]", "versions of this program and of the members" },
 };
 

@@ -146,18 +146,6 @@ int ctl_verb_reload(struct ctl *ctl)
 
 /* ---- reinit ----------------------------------------------------------------------------------- */
 
-static void end_pause(void *arg)
-{
-    loop_stop(arg);
-}
-
-static void pause_ms(struct ctl *ctl, int64_t ms)
-{
-    auto_source struct source *timer = loop_timer(ctl->loop, end_pause, ctl->loop);
-    source_arm_in(timer, ms);
-    loop_run(ctl->loop);
-}
-
 /* True: it runs again. Says what goes on whenever that changes. */
 static bool look_at_reinit(struct ctl *ctl, const char *url, struct text *last)
 {
@@ -186,9 +174,9 @@ static void wait_for_reinit(struct ctl *ctl, const json_t *member)
     auto_free char *url = ctl_url(ctl_text(member, "api_url"), "/patroni");
     struct mono until = mono_add(clock_mono(), REINIT_WAIT_MS);
     printf("Waiting for reinitialize on %s\n", ctl_text(member, "name"));
-    pause_ms(ctl, 2000);
+    ctl_pause(ctl, 2000);
     while (!look_at_reinit(ctl, url, &last) && mono_before(clock_mono(), until))
-        pause_ms(ctl, 1000);
+        ctl_pause(ctl, 1000);
     printf("Reinitialize is completed on: %s\n", ctl_text(member, "name"));
 }
 
