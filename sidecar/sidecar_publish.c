@@ -130,7 +130,9 @@ void sidecar_publish(struct sidecar *sidecar)
         publish_status(sidecar->publish, view->pg.position);
         sidecar_publish_failsafe(sidecar);
     }
-    bool leads = view_is_primary(view) && view->pg.state == PG_UP && view_self_leads(view);
+    /* A key that is taken anew (L6, L8) is no change of roles. */
+    bool leads = view_is_primary(view) && view->pg.state == PG_UP &&
+                 (view_self_leads(view) || view_may_retake(view));
     say_role(sidecar, leads);
     say_one_copy(sidecar, leads);
 }
