@@ -19,6 +19,7 @@ enum {
     SIZES_MS = 60000, /* of the others' databases */
     SIZES_QUICK_MS = 2000,
     SCAN_MS = 2000,
+    SCAN_PGDATA_MS = 5000,
     LIST_FRESH_MS = 3000, /* beyond the time until the next one is due */
 };
 
@@ -320,6 +321,14 @@ static void ask_heard(struct membership *membership)
 
 /* --- the disk --- */
 
+/* PGDATA comes after etcd's data: initdb and clones are made while etcd runs. Who asks later (E4) is to
+ * be told of it. */
+static bool pgdata_awaited(const struct membership *membership)
+{
+    const struct member_disk_facts *facts = member_disk_facts(membership->disk);
+    return membership->spec.config->postgresql.data_dir != NULL && facts != NULL && !facts->pgdata;
+}
+
 static void ask_disk(struct membership *membership)
 {
     struct mono now = now_of(membership);
@@ -332,7 +341,8 @@ static void ask_disk(struct membership *membership)
     bool marks_due =
         !down && membership->status.answered.ms != INT64_MAX && !membership->view.marks_complete;
     bool due = membership->scan_wanted ||
-               ((down || marks_due) && is_due(membership->scanned, now, SCAN_MS));
+               ((down || marks_due) && is_due(membership->scanned, now, SCAN_MS)) ||
+               (pgdata_awaited(membership) && is_due(membership->scanned, now, SCAN_PGDATA_MS));
     if (!due || member_disk_busy(membership->disk))
         return;
     membership->scan_wanted = false;

@@ -2,12 +2,15 @@
 #include "sidecar/etcd_member/membership.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -278,6 +281,11 @@ static bool first_stopped(void)
     return membership_stop(world.nodes[0].membership);
 }
 
+static bool first_has_pgdata(void)
+{
+    return strstr(status(0)->formation, "\"pgdata\": true") != NULL;
+}
+
 static void stop_loop(void *arg)
 {
     loop_stop(arg);
@@ -307,6 +315,26 @@ START_TEST(alone)
     node_start(&world.nodes[0]);
     wait_until(all_voters, "started with its data", 15000);
     wait_until(first_stopped, "stopped", 8000);
+    world_end();
+}
+END_TEST
+
+/* E4: a data directory that was made while etcd runs is told of: recover-quorum asks for it. */
+START_TEST(pgdata_comes_later)
+{
+    world_begin(1);
+    char pgdata[160], file[192];
+    (void)snprintf(pgdata, sizeof(pgdata), "%s/data", world.nodes[0].dir);
+    (void)snprintf(file, sizeof(file), "%s/PG_VERSION", pgdata);
+    world.nodes[0].config.postgresql.data_dir = pgdata;
+    node_start(&world.nodes[0]);
+    wait_until(all_voters, "founded", 15000);
+    ck_assert(!first_has_pgdata());
+    ck_assert_int_eq(mkdir(pgdata, 0700), 0);
+    int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    wait_until(first_has_pgdata, "told of PGDATA", 15000);
     world_end();
 }
 END_TEST
@@ -354,6 +382,7 @@ int main(void)
     Suite *suite = suite_create("membership");
     TCase *quick = tcase_create("alone");
     tcase_add_test(quick, alone);
+    tcase_add_test(quick, pgdata_comes_later);
     tcase_set_timeout(quick, 60);
     suite_add_tcase(suite, quick);
     TCase *slow = tcase_create("three");
