@@ -142,15 +142,15 @@ END_TEST
 START_TEST(at_rest_few_requests)
 {
     struct store_node b;
-    store_node_start(&b, &servers, "b", TTL_MS);
+    store_node_start(&b, &servers, "b", STORE_NODES_TTL_MS);
     store_node_wait(&b, store_node_ready, 5000);
     ck_assert_msg(store_node_step(&b, STEP_TAKE_KEY, "") == ERR_OK, "%s", b.error);
     store_node_wait(&b, store_node_holds, 2000);
-    run_for(loop, TTL_MS / 2);
+    run_for(loop, STORE_NODES_TTL_MS / 2);
     uint64_t of_a = etcd_requests(a.etcd);
     uint64_t of_b = etcd_requests(b.etcd);
     for (int part = 0; part < 8; part++) {
-        run_for(loop, TTL_MS / 4);
+        run_for(loop, STORE_NODES_TTL_MS / 4);
         ck_assert(is_reachable(&a));
         ck_assert(is_reachable(&b));
     }
@@ -161,9 +161,9 @@ START_TEST(at_rest_few_requests)
     ck_assert_uint_ge(of_b, 14);
     ck_assert_uint_le(of_b, 18);
     lease_keeper_suspend(b.keeper, true);
-    run_for(loop, TTL_MS / 2);
+    run_for(loop, STORE_NODES_TTL_MS / 2);
     of_a = etcd_requests(a.etcd);
-    run_for(loop, TTL_MS);
+    run_for(loop, STORE_NODES_TTL_MS);
     ck_assert_uint_ge(etcd_requests(a.etcd) - of_a, 4 + 2);
     store_node_stop(&b);
 }
