@@ -33,7 +33,7 @@ struct etcd_renewal_result {
     int64_t revision;        /* of the last reply */
     int64_t keepalive_ttl_s; /* 0: the lease is gone */
     bool txn_succeeded;
-    bool no_space; /* the transaction was refused for want of space (E5): a read ended the sequence */
+    bool no_space; /* E5: the transaction was refused; a read ended the sequence */
     bool key_exists;
     char key_value[LIMIT_NAME];
     int64_t key_lease;

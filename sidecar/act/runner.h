@@ -14,8 +14,8 @@ struct runner;
 
 struct runner_end {
     enum action action;
-    bool completed;      /* every step succeeded or was optional */
-    bool dropped;        /* cancelled in favour of something else */
+    bool completed;   /* every step succeeded or was optional */
+    bool dropped;     /* cancelled in favour of something else */
     struct step step; /* where it ended */
     enum err_code code;
     char why[ERR_TEXT_MAX];
