@@ -84,6 +84,8 @@ static bool is_rival(const struct view *view, const struct peer *peer)
 {
     if (!peer->has_key || peer->member.tags.nofailover)
         return false;
+    if (failsafe_leaves_out(view, peer->member.name))
+        return false; /* L6: waiting for one that must not race is waiting for ever */
     if (sync_in_force(&view->store.sync))
         return names_has(&view->store.sync.standbys, peer->member.name);
     return true;

@@ -58,6 +58,17 @@ static struct mono quiet_until(const struct view *view)
     return mono_add(view->memory.started_at, ttl_ms);
 }
 
+/* A holder that /failsafe does not name has not written it since it leads: it has no way round the lease
+ * (failsafe_others), and the taking of the key compares this very /failsafe. */
+bool failsafe_leaves_out(const struct view *view, const char *name)
+{
+    const struct store_view *store = &view->store;
+    const struct lease_holder *holder = &store->holder;
+    bool usable = store->failsafe.n > 0 &&
+                  (holder->name[0] == '\0' || names_has(&store->failsafe, holder->name));
+    return holder->exists && !holder->released && usable && !names_has(&store->failsafe, name);
+}
+
 bool failsafe_bars(const struct view *view, char ret_why[LIMIT_REASON])
 {
     const struct store_view *store = &view->store;
@@ -78,7 +89,7 @@ bool failsafe_bars(const struct view *view, char ret_why[LIMIT_REASON])
                        "race (failsafe_mode)");
         return true;
     }
-    if (names_has(&store->failsafe, view->self))
+    if (!failsafe_leaves_out(view, view->self))
         return false;
     (void)snprintf(ret_why, LIMIT_REASON,
                    "/failsafe does not name this member: the former leader may go on without it");

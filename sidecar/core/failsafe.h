@@ -40,6 +40,9 @@ void failsafe_promise(struct memory *memory, struct mono now, const struct fails
  * the holder has marked its record as released. */
 bool failsafe_bars(const struct view *view, char ret_why[LIMIT_REASON]);
 
+/* Does /failsafe keep this member from the race, as long as the former holder may go on? */
+bool failsafe_leaves_out(const struct view *view, const char *name);
+
 /* As leader: who /failsafe should name. Nobody where the mode is off. Who stands in /sync stays in it
  * without a member key, too. */
 struct names failsafe_members(const struct view *view);

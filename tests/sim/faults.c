@@ -310,6 +310,7 @@ static void on_healed(struct sim *sim, const struct event *event)
     (void)event;
     sim->healed_us = sim->now_us;
     sim->healed_primary = sim->healed_copies = false;
+    fault_person_looks(sim);
     say_line(sim, -1, "everything is healed");
 }
 

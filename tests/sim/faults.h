@@ -47,6 +47,7 @@ void host_up(struct sim *sim, int host);
 
 /* faults_data.c: Postgres, volumes, people */
 bool fault_lifted(const struct sim *sim);
+void fault_person_looks(struct sim *sim); /* some time after everything was healed */
 fault_begin_fn fault_postmaster_killed, fault_backend_crashed, fault_backend_hung, fault_slow_disk;
 fault_begin_fn fault_sync_lost, fault_tagged, fault_disk_set_back, fault_store_restored,
     fault_sync_off;

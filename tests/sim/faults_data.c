@@ -226,6 +226,34 @@ static void person_waits(struct sim *sim, int candidate)
     sim_at(sim, MS(10), &event);
 }
 
+/* L8: "except on a person's failover": where nobody can tell any more that the last leader is down, a
+ * person can. Whoever is asked has everything: no loss is accepted. */
+static void on_mark_left(struct sim *sim, const struct event *event)
+{
+    const struct kv *kv = store_now(sim);
+    if (kv->leader.exists || !kv->holder.exists || !kv->holder.lifted || kv->holder.released ||
+        sim->healed_us == 0 || fault_lifted(sim))
+        return;
+    int best = NODE_NONE;
+    for (int i = 0; i < sim->n; i++) {
+        bool named = !kv->sync.exists || kv->sync.leader == i || (kv->sync.standbys >> i & 1);
+        if (named && sim->pg[i].state == PG_UP &&
+            (best == NODE_NONE || sim->pg[i].flush > sim->pg[best].flush))
+            best = i;
+    }
+    struct txn txn = txn_make(TXN_FAILOVER, NODE_NONE);
+    txn.candidate = best;
+    if (best != NODE_NONE)
+        person_writes(sim, &txn);
+    sim_at(sim, SECONDS(5), event);
+}
+
+void fault_person_looks(struct sim *sim)
+{
+    struct event event = { .fn = on_mark_left, .host = HOST_NONE };
+    sim_at(sim, MS(sim->ttl_ms) + SECONDS(12), &event);
+}
+
 bool fault_failover(struct sim *sim, struct fault *fault)
 {
     (void)fault;

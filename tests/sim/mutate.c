@@ -38,7 +38,8 @@ const char *mutation_text(enum mutation mutation)
 
 bool mutation_bare_lease(const struct sim *sim)
 {
-    return sim->mutation == MUT_TERMS || sim->mutation == MUT_REVOKED_REUSED;
+    return sim->mutation == MUT_LEASE_FROM_REPLY || sim->mutation == MUT_TERMS ||
+           sim->mutation == MUT_REVOKED_REUSED;
 }
 
 void mutate_view(const struct sim *sim, struct view *view)

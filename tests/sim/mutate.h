@@ -7,7 +7,7 @@
 /* Name, the rule that it breaks, what is done. */
 #define MUTATIONS(X)                                                                               \
     X(NONE, "-", "nothing")                                                                        \
-    X(LEASE_FROM_REPLY, "L1", "lease counted from the reply")                                      \
+    X(LEASE_FROM_REPLY, "L1", "lease counted from the reply (bare lease)")                         \
     X(NO_READ, "L1", "renewal without the linearizable read")                                      \
     X(TERMS, "L1", "renewal without comparing raft terms (bare lease)")                            \
     X(NO_TRACE, "L1", "the trace of a renewal is not waited for")                                  \

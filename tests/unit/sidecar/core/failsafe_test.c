@@ -155,6 +155,29 @@ START_TEST(not_named_does_not_race)
     names_remove(&view.store.failsafe, "a");
     struct decision decision = DECIDES(&view, "race", ACT_WAIT);
     SAYS(decision, "/failsafe does not name");
+    /* The holder has not written it since it leads: it cannot go on without etcd either. */
+    view.store.failsafe = view_names("c", NULL);
+    DECIDES(&view, "race", ACT_TAKE);
+}
+END_TEST
+
+/* Who must not race is waited for by nobody: else the last leader, back as a standby, and a better one that
+ * it had not named would wait for each other. */
+START_TEST(not_named_is_no_rival)
+{
+    struct view view;
+    view_of_lost_leader(&view);
+    view.store.sync = (struct sync_state){ .exists = false };
+    view_edit_peer(&view, "b")->asked = true; /* in vain */
+    struct peer *other = view_add_peer(&view, "c");
+    other->asked = other->answered = other->in_recovery = true;
+    other->timeline = view.pg.timeline;
+    other->position = view.pg.position + 100;
+    names_add(&view.store.failsafe, "c");
+    struct decision decision = DECIDES(&view, "race", ACT_WAIT);
+    SAYS(decision, "better candidate");
+    names_remove(&view.store.failsafe, "c");
+    DECIDES(&view, "race", ACT_TAKE);
 }
 END_TEST
 
@@ -451,6 +474,7 @@ int main(void)
     tcase_add_test(tcase, promise_is_the_longer_one);
     tcase_add_test(tcase, restarted_is_quiet);
     tcase_add_test(tcase, not_named_does_not_race);
+    tcase_add_test(tcase, not_named_is_no_rival);
     tcase_add_test(tcase, release_frees);
     tcase_add_test(tcase, members_of_failsafe);
     tcase_add_test(tcase, others_are_asked);
