@@ -87,9 +87,8 @@ static void fill_list(const struct sidecar *sidecar, const struct names *others,
 
 void sidecar_failsafe_cycle(struct sidecar *sidecar)
 {
-    struct failsafe_list list;
+    struct failsafe_list list = { .usable = false };
     struct names others;
-    memset(&list, 0, sizeof(list)); /* compared as bytes */
     if (view_is_primary(sidecar->view) && failsafe_others(sidecar->view, &others))
         fill_list(sidecar, &others, &list);
     failsafe_round_set(sidecar->failsafe, &list);

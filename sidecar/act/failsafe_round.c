@@ -237,9 +237,21 @@ static void on_timer(void *arg)
     begin(round);
 }
 
+static bool same_list(const struct failsafe_list *a, const struct failsafe_list *b)
+{
+    if (a->usable != b->usable || a->n != b->n || strcmp(a->name, b->name) != 0 ||
+        strcmp(a->conn_url, b->conn_url) != 0 || strcmp(a->api_url, b->api_url) != 0)
+        return false;
+    for (size_t at = 0; at < a->n; at++)
+        if (strcmp(a->members[at].name, b->members[at].name) != 0 ||
+            strcmp(a->members[at].api_url, b->members[at].api_url) != 0)
+            return false;
+    return true;
+}
+
 void failsafe_round_set(struct failsafe_round *round, const struct failsafe_list *list)
 {
-    if (memcmp(list, &round->list, sizeof(*list)) != 0) {
+    if (!same_list(list, &round->list)) {
         end_round(round);
         round->list = *list;
     }

@@ -324,6 +324,16 @@ static void plan_sync_off(struct plan *plan, const struct view *view)
     add_ssn(plan, SSN_EMPTY, &nobody);
 }
 
+static void plan_sync(struct plan *plan, const struct view *view, const struct decision *decision)
+{
+    if (decision->action == ACT_SYNC_SHRINK)
+        plan_sync_shrink(plan, view, decision);
+    else if (decision->action == ACT_SYNC_GROW)
+        plan_sync_grow(plan, view, decision);
+    else
+        plan_sync_off(plan, view);
+}
+
 static void plan_reload(struct plan *plan)
 {
     add(plan, STEP_WRITE_CONF, QUICK_MS);
@@ -417,13 +427,9 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         plan_reclone(&plan, view, decision);
         break;
     case ACT_SYNC_SHRINK:
-        plan_sync_shrink(&plan, view, decision);
-        break;
     case ACT_SYNC_GROW:
-        plan_sync_grow(&plan, view, decision);
-        break;
     case ACT_SYNC_OFF:
-        plan_sync_off(&plan, view);
+        plan_sync(&plan, view, decision);
         break;
     case ACT_RESTART:
         plan_restart(&plan, view, decision);
