@@ -1,8 +1,8 @@
 #pragma once
-/* A prefix of etcd kept in a table: one read, then a watch from its revision on. Where the watch tells
- * nothing for a while there is nothing, or it is behind: a look at the revisions of all keys on the
- * same endpoint says which. A watch that is lost, compacted, or that the look shows to lag is opened
- * anew on another endpoint, after the prefix was read again.
+/* A prefix of etcd kept in a table: one read, then a watch from its revision on, and beside it a look
+ * at the revisions of all keys on the same endpoint, again and again. A watch that is lost, compacted,
+ * silent, or that the look shows to lag is opened anew on another endpoint, after the prefix was read
+ * again.
  *
  *     READING --answer--> WATCHING --lost, silent or behind--> READING on the next endpoint
  *
@@ -17,8 +17,10 @@ struct etcd_feed_spec {
     struct loop *loop;
     struct etcd *etcd;
     const char *prefix; /* copied */
-    int64_t check_ms;  /* a watch that has told nothing for so long is looked at, again and again */
-    int64_t answer_ms; /* what an answer to a look or a read may take */
+    int64_t check_ms;   /* between two looks */
+    bool only_silent;   /* no look while the watch has told something within check_ms: for who hears
+                         linearizable answers elsewhere (etcd_feed_heard) */
+    int64_t answer_ms;  /* what an answer to a look or a read may take */
     loop_fn *changed; /* the table is new in some key; called at once, from where it was told, while
                            gravestones still date what vanished; must not free the feed */
     loop_fn *forgotten; /* another store, or one that went back in time: the table is empty. NULL */

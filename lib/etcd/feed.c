@@ -306,7 +306,7 @@ static void look_at_watch(struct etcd_feed *feed)
 {
     struct mono due = mono_add(etcd_watch_heard(feed->watch), feed->spec.check_ms);
     settle(feed);
-    if (mono_before(loop_now(feed->spec.loop), due))
+    if (feed->spec.only_silent && mono_before(loop_now(feed->spec.loop), due))
         source_arm_at(feed->timer, due);
     else if (feed->check == NULL)
         check_begin(feed);

@@ -373,6 +373,7 @@ struct cluster *cluster_new(const struct cluster_spec *spec)
         .etcd = spec->etcd,
         .prefix = spec->prefix,
         .check_ms = silence_ms(spec->ttl_ms),
+        .only_silent = true,
         .answer_ms = answer_ms(spec->ttl_ms),
         .changed = on_change,
         .forgotten = on_forgotten,
