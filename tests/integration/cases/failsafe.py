@@ -85,7 +85,7 @@ def etcd_stopped(context):
     return stepped_down(context, 10, 60)
 
 
-@case("etcd-stopped-20s", short=True)
+@case("etcd-stopped-20s")
 def etcd_stopped_3(context):
     """The same at ttl 3 for 20 s."""
     return stepped_down(context, 3, 20)
@@ -123,7 +123,7 @@ def failsafe_20(context):
     return failsafe(context, 3, 20)
 
 
-@case("failsafe-member-silent", short=True)
+@case("failsafe-member-silent")
 def failsafe_member_silent(context):
     """etcd stopped everywhere, failsafe on, one member's REST not reachable: the primary steps down in time (L2)."""
     cluster, writer, primary, _, _ = etcd_away(context, 3, 15, dcs={"failsafe_mode": True})
@@ -140,7 +140,7 @@ def failsafe_member_silent(context):
     return f"last commit {last - began:.1f} s after etcd stood still"
 
 
-@case("failsafe-standby-restarted", short=True)
+@case("failsafe-standby-restarted")
 def failsafe_standby_restarted(context):
     """etcd stopped everywhere, failsafe on; the standby's sidecar is killed and restarted: it acknowledges again."""
     cluster, writer, primary, postmaster, _ = etcd_away(context, 10, 25, dcs={"failsafe_mode": True})
@@ -156,7 +156,7 @@ def failsafe_standby_restarted(context):
     return words
 
 
-@case("failsafe-cut-from-etcd", short=True)
+@case("failsafe-cut-from-etcd")
 def failsafe_cut(context):
     """The primary alone is cut off from etcd, failsafe on: the standby sees a quorum and refuses, then takes over."""
     cluster, writer, primary, _, _ = etcd_away(context, 3, 0, dcs={"failsafe_mode": True})
@@ -201,7 +201,7 @@ def paused_20(context):
     return paused(context, 3, 20)
 
 
-@case("pause-sidecar-killed", short=True)
+@case("pause-sidecar-killed")
 def paused_sidecar_killed(context):
     """The primary's sidecar is killed in pause for longer than the ttl: Postgres runs on, the standby does not race;
     the new sidecar takes the key anew. Then the pause ends, and L3 is in force again."""
@@ -224,7 +224,7 @@ def paused_sidecar_killed(context):
     return words
 
 
-@case("pause-ends-while-cut-off", short=True)
+@case("pause-ends-while-cut-off")
 def pause_ends(context):
     """The pause ends while the last leader is cut off and runs without a deadline: nobody takes the key; it comes
     back and is the leader still. A person's failover is the way out where it does not."""
