@@ -10,7 +10,7 @@ from . import layout, pki
 from .layout import NAME, WORKERS
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STATE = os.path.join(HERE, "..", "..", "build", "kube")
+STATE = os.path.abspath(os.path.join(HERE, "..", "..", "build", "kube"))
 FILES = os.path.join(STATE, "files")
 KUBECONFIG = os.path.join(STATE, "kubeconfig")
 LABEL = f"pgvigil={NAME}"

@@ -1,5 +1,6 @@
 """Certificates of the test cluster, by openssl: one CA, one leaf for each program."""
 import os
+import secrets
 
 from lab.docker import run
 
@@ -16,6 +17,7 @@ def authority(folder):
     run("openssl", "req", "-x509", "-new", "-key", f"{folder}/ca.key", "-days", DAYS, "-subj", "/CN=pgvigil-kube",
         "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", f"{folder}/ca.crt")
     _key(f"{folder}/accounts.key")
+    run("openssl", "pkey", "-in", f"{folder}/accounts.key", "-pubout", "-out", f"{folder}/accounts.pub")
 
 
 def leaf(folder, name, common_name, group=None, names=()):
@@ -30,6 +32,6 @@ def leaf(folder, name, common_name, group=None, names=()):
         out.write("\n".join(extensions) + "\n")
     _key(f"{folder}/{name}.key")
     request = run("openssl", "req", "-new", "-key", f"{folder}/{name}.key", "-subj", subject)
-    run("openssl", "x509", "-req", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key", "-CAcreateserial",
+    run("openssl", "x509", "-req", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key", "-set_serial", f"0x{secrets.token_hex(16)}",
         "-days", DAYS, "-extfile", f"{folder}/{name}.ext", "-out", f"{folder}/{name}.crt", stdin=request + "\n")
     os.remove(f"{folder}/{name}.ext")

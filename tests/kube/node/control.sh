@@ -26,7 +26,7 @@ keep kube-apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 \
 	--kubelet-client-certificate=$pki/admin.crt --kubelet-client-key=$pki/admin.key \
 	--kubelet-certificate-authority=$pki/ca.crt --kubelet-preferred-address-types=InternalIP \
 	--service-account-issuer=https://kubernetes.default.svc.cluster.local \
-	--service-account-key-file=$pki/accounts.key --service-account-signing-key-file=$pki/accounts.key \
+	--service-account-key-file=$pki/accounts.pub --service-account-signing-key-file=$pki/accounts.key \
 	--authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --profiling=false &
 keep kube-controller-manager kube-controller-manager --kubeconfig=/kube/controller-manager.conf \
 	--root-ca-file=$pki/ca.crt --service-account-private-key-file=$pki/accounts.key \
