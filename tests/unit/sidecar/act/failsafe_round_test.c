@@ -207,6 +207,11 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("failsafe round");
+    TCase *quick = tcase_create("no round");
+    tcase_set_timeout(quick, 60);
+    tcase_add_checked_fixture(quick, setup, teardown);
+    tcase_add_test(quick, nobody_is_asked_where_it_is_off);
+    suite_add_tcase(suite, quick);
     TCase *tcase = tcase_create("rounds");
     tcase_set_tags(tcase, "slow");
     tcase_set_timeout(tcase, 60);
@@ -214,7 +219,6 @@ int main(void)
     tcase_add_test(tcase, held_while_all_accept);
     tcase_add_test(tcase, one_refusal_is_enough);
     tcase_add_test(tcase, one_silence_is_enough);
-    tcase_add_test(tcase, nobody_is_asked_where_it_is_off);
     tcase_add_test(tcase, alone);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
