@@ -181,6 +181,7 @@ static void on_word(void *arg, const struct http_result *result)
     struct err err;
     struct member_word word;
     if (result->code != ERR_OK) {
+        membership->status.wanted = true; /* its node may be gone, and the quorum with it */
         log_debug("etcd-member: %s's sidecar: %s", name, result->error);
     } else if (formation_parse(result->body, result->body_len, name, &word, &err) != ERR_OK) {
         log_debug("etcd-member: %s's sidecar: %s", name, err.text);
