@@ -31,7 +31,11 @@ int fault_kinds_n(void);
 /* faults.c: from everybody, both ways; by +1 and -1. */
 void fault_cut(struct sim *sim, int host, int by);
 
-/* faults_host.c */
+/* faults_etcd.c: this node's member goes, and comes back */
+void fault_etcd_ended(struct sim *sim, int host);
+void fault_etcd_begins(struct sim *sim, int host);
+
+/* faults_host.c, faults_etcd.c */
 fault_begin_fn fault_node_killed, fault_node_frozen, fault_sidecar_killed, fault_sidecar_stopped;
 fault_begin_fn fault_witness_killed, fault_etcd_killed, fault_etcd_stopped, fault_planned_stop;
 fault_begin_fn fault_raft_moved, fault_guard_starved, fault_guard_killed, fault_sidecar_away;

@@ -1,6 +1,7 @@
 /* The guard: the real deadline (sidecar/guard/deadline), a kill, the word that all is gone. */
 #include <string.h>
 
+#include "tests/sim/faults.h"
 #include "tests/sim/sim.h"
 
 static int64_t true_us_until(const struct sim *sim, int host, struct mono at)

@@ -37,4 +37,3 @@ void guard_former_killed(struct sim *sim, int node);
 /* faults.c */
 void faults_plan(struct sim *sim);
 const char *fault_name(int fault);
-void fault_etcd_ended(struct sim *sim, int host);
