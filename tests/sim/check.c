@@ -37,10 +37,17 @@ static bool begun_before(const struct sim *sim, int node)
     return excused(sim, node) && kv->leader.exists && kv->leader.owner != node;
 }
 
+/* A key that came back with a restored store is nobody's; its process does not take it for its own. */
+static bool held(const struct sim *sim)
+{
+    const struct kv *kv = store_now(sim);
+    return kv->leader.exists && (sim->restored_rev == 0 || kv->leader.create > sim->restored_rev);
+}
+
 void check_key(struct sim *sim)
 {
     const struct kv *kv = store_now(sim);
-    if (!kv->leader.exists)
+    if (!held(sim))
         return;
     for (int i = 0; i < sim->n; i++)
         if (i != kv->leader.owner && pg_writable(&sim->pg[i]) && !excused(sim, i))
@@ -51,7 +58,7 @@ void check_key(struct sim *sim)
 static void check_owner(struct sim *sim, int node)
 {
     const struct kv *kv = store_now(sim);
-    if (kv->leader.exists && kv->leader.owner != node && !excused(sim, node))
+    if (held(sim) && kv->leader.owner != node && !excused(sim, node))
         check_broken(sim, "I1", "%s begins to accept writes while %s holds the leader key",
                      node_name(node), node_name(kv->leader.owner));
     for (int i = 0; i < sim->n; i++)

@@ -193,6 +193,7 @@ static void on_restored(struct sim *sim, const struct event *event)
     if (kv == NULL || !kv->config.exists || kv->config.pause || kv->config.sync_off)
         to = store->rev;
     store->restoring = false;
+    sim->restored_rev = to;
     store->cluster_id++;
     for (int i = 0; i < HISTORY_MAX; i++)
         if (store->history[i].rev > to)

@@ -168,6 +168,7 @@ static void reset(struct sim *sim)
     sim->delay_us = 0;
     sim->tainted = false;
     sim->restored = false;
+    sim->restored_rev = 0;
     sim->quiet = false;
     sim->healed_us = 0;
     sim->last_leader = NODE_NONE;
