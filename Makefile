@@ -5,7 +5,7 @@
 #   make check        everything that a change must pass
 #   make unit         what answers in seconds; ALL=1: all of it
 #   make fuzz SECONDS=n [FUZZ=name]   every harness of tests/fuzz for so long (120)
-#   make sim SEEDS=n | lint | format | coverage | integration CASE=name | soak | bench
+#   make sim SEEDS=n | mutations | lint | format | coverage | integration CASE=name | soak | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
 #   make images       the images that the chart runs; make push REGISTRY=host/folder
 #   make kube-check CASE=name | kube-up | kube-down   a real Kubernetes: tests/kube
@@ -50,7 +50,7 @@ MUSL_CC ?= musl-gcc
 CCACHE  := $(shell command -v ccache)
 
 # What runs in the dev container.
-INNER := check unit fuzz sim lint format coverage integration soak bench demo demo-down images push node-image kube-check manifests \
+INNER := check unit fuzz sim mutations lint format coverage integration soak bench demo demo-down images push node-image kube-check manifests \
 	kube-cluster-up kube-cluster-down dev-shell
 
 # ---- which compiler, which flags --------------------------------------------------
@@ -336,6 +336,10 @@ endif
 
 sim: $(BUILD)/pgvigil-sim
 	$(BUILD)/pgvigil-sim --seeds $(SEEDS)
+
+# Deliberate breaches of the rules, each caught by an invariant; one that nobody catches fails.
+mutations: $(BUILD)/pgvigil-sim
+	$(BUILD)/pgvigil-sim --mutations
 
 lint:
 	@tests/lint/run $(CHECKS)
