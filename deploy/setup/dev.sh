@@ -42,5 +42,5 @@ exec docker run --rm $tty --name "pgvigil-dev-$$" \
 	-v /var/run/docker.sock:/var/run/docker.sock \
 	-v "$repo:/src" -w /src -v "$cache:$cache" -e PGVIGIL_CACHE="$cache" \
 	-e CCACHE_DIR="$cache/ccache" -e CCACHE_MAXSIZE=1G \
-	-e PGVIGIL_HOST_DIR="$repo" -e CI="${CI:-}" -e TERM="${TERM:-dumb}" \
+	${NODE_IMAGE:+-e NODE_IMAGE="$NODE_IMAGE"} -e PGVIGIL_HOST_DIR="$repo" -e CI="${CI:-}" -e TERM="${TERM:-dumb}" \
 	pgvigil/dev "$@"

@@ -10,6 +10,7 @@
 #include "sidecar/postgres/session.h"
 #include "sidecar/postgres/slots.h"
 #include "sidecar/postgres/tools.h"
+#include "sidecar/postgres/upstream.h"
 
 /* A look at the directory while no postmaster runs, and once after taking one over. */
 /* What one look has found. */
@@ -32,13 +33,6 @@ struct look {
         found; /* by the last look that came to its end: decisions need all of it at once */
     struct findings coming; /* by the one that is under way */
     char trouble[512];      /* why pg_control could not be read; "" */
-};
-
-/* What the upstream of a standby that does not stream was asked. */
-struct upstream {
-    struct tool_call *tool;
-    struct mono asked_at; /* 0: not since it is stuck */
-    bool wal_missing;
 };
 
 /* What is known of the postmasters that the guard has started. */
@@ -152,9 +146,6 @@ void look_again(struct postgres *postgres); /* what is known may be wrong now */
 void conf_compare(struct postgres *postgres);
 void conf_adopt_disk(struct postgres *postgres);  /* the look has read postgresql.conf */
 void conf_follow_role(struct postgres *postgres); /* the probe has seen whether it is a standby */
-/* postgres_upstream.c */
-void upstream_end(struct postgres *postgres);
-void upstream_look(struct postgres *postgres, bool stuck); /* after a round of the probe */
 /* postgres_sweep.c */
 void sweep_begin(struct postgres *postgres);
 void sweep_slots(struct postgres *postgres); /* after a round of the probe */

@@ -349,6 +349,10 @@ static void crash_and_read(void)
     ck_assert_uint_lt(b.view.pg.position, end);
     ck_assert(!pg_node_wait(&b, is_half_known, NULL, 6000)); /* it is looked at every 5 s */
     ck_assert(!b.view.pg.wal_read);
+    b.view.store.confirmed_exists = true;
+    b.view.store.confirmed = b.view.pg.timeline;
+    b.view.store.confirmed_lsn = end;
+    ck_assert(view_may_have_confirmed(&b.view));
     ck_assert_uint_eq(whole_to(&b, end), end);
     ck_assert_uint_eq(whole_to(&b, end + (1 << 20)), LSN_NONE);
     do_named(&b, STEP_START_STANDBY, "a");
