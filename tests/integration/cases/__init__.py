@@ -61,11 +61,14 @@ class Context:
         self.writer.wait_writes(30)
         return self.writer
 
+    def stop_writer(self):
+        if self.writer is not None:
+            self.writer.stop()
+
     def close(self):
         for extra in self.more:
             extra()
-        if self.writer is not None:
-            self.writer.stop()
+        self.stop_writer()
         if self.cluster is not None:
             self.cluster.destroy()
 

@@ -1,8 +1,12 @@
 """The standby and the synchronous set (S2, S5)."""
 import os
 import signal
+import threading
 
-from lab.cluster import wait_for
+import psycopg2
+from psycopg2.extras import PhysicalReplicationConnection
+
+from lab.cluster import PASSWORDS, wait_for
 
 from . import case, now, within
 
@@ -144,3 +148,65 @@ def grow(context):
     context.load()
     context.settle()
     return "grew only after the checkpointer went on"
+
+
+class Mute:
+    """Streams in a member's place, in its slot and under its name, answers, and never says that it has flushed more."""
+
+    def __init__(self, primary, standby):
+        # psycopg2 itself says that all is flushed where what was said covers the last message: it never does here.
+        start = primary.sql("select (pg_current_wal_flush_lsn() - '0/0')::bigint - 64")[0][0]
+        self.flushed = start - 1
+        self.connection = psycopg2.connect(
+            host=primary.ip, user="replicator", password=PASSWORDS["replicator"], application_name=standby.name,
+            connection_factory=PhysicalReplicationConnection)
+        self.cursor = self.connection.cursor()
+        self.cursor.start_replication(slot_name=standby.name, start_lsn=start)
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._stream, daemon=True)
+        self.thread.start()
+
+    def _stream(self):
+        written = self.flushed
+        while not self.ending.is_set():
+            message = self.cursor.read_message()
+            if message is not None:
+                written = max(written, message.data_start + len(message.payload))
+                continue
+            if written > self.flushed:
+                self.cursor.send_feedback(write_lsn=written, flush_lsn=self.flushed, apply_lsn=self.flushed,
+                                          force=True)
+            self.ending.wait(0.1)
+
+    def stop(self):
+        self.ending.set()
+        self.thread.join(10)
+        self.connection.close()
+
+
+@case("standby-does-not-flush")
+def does_not_flush(context):
+    """What streams in the standby's slot answers and never flushes: it is tried later and later, and that is said."""
+    cluster = context.up(ttl=3)
+    primary, standby = standby_of(cluster)
+    # The startup process does not ask for another walreceiver while it is stopped.
+    assert standby.signal(r"postgres: .*startup", signal.SIGSTOP) == 1
+    assert standby.signal(r"postgres: .*walreceiver", signal.SIGTERM) == 1
+    wait_for("/sync names nobody", lambda: cluster.sync_standbys() == [], 10)
+    writer = context.load()
+    mute = Mute(primary, standby)
+    began = now()
+    try:
+        said = wait_for("it is said why", lambda: [w for w in [primary.rest("/patroni")[1]["pgvigil"]["reason"]]
+                                                   if "did not confirm in time (3 in a row)" in w], 60)[0]
+        tries = now() - began  # each up to three seconds long; pauses of 2 and 4 s, then one of 8 s
+        assert tries > 6, f"three tries within {tries:.1f} s"
+        quiet = now() + 0.3
+        wait_for("six seconds passed", lambda: now() - quiet > 6, 10, 0.2)
+        stall = within("stall between the tries", writer.gap(quiet, now()), 0.7)
+    finally:
+        mute.stop()
+        standby.signal(r"postgres: .*startup", signal.SIGCONT)
+    cluster.wait_sync(60, standby=standby)
+    context.settle()
+    return f"three tries in {tries:.1f} s, {stall}; {said[:60]}"
