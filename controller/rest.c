@@ -41,5 +41,6 @@ enum err_code rest_outcome(const struct http_result *result, struct err *err)
         return err_set(err, result->code, "REST: %s", result->error);
     if (result->status / 100 == 2)
         return ERR_OK;
-    return err_set(err, ERR_REFUSED, "REST: %d: %.300s", result->status, result->body);
+    enum err_code code = result->status >= 500 ? ERR_UNREACHABLE : ERR_REFUSED;
+    return err_set(err, code, "REST: %d: %.300s", result->status, result->body);
 }

@@ -15,5 +15,5 @@ struct rest_order {
 /* The owner frees the handle. */
 struct http_call *rest_send(struct controller *controller, const struct rest_order *order,
                             http_done_fn *done, void *arg);
-/* ERR_OK for 2xx, ERR_REFUSED with the answer's text for any other. */
+/* ERR_OK for 2xx, ERR_UNREACHABLE for 5xx (again later), ERR_REFUSED for the rest, with the text. */
 enum err_code rest_outcome(const struct http_result *result, struct err *err);

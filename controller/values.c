@@ -15,7 +15,11 @@
 
 #define KEY_VALUES "pgvigil/values"
 
-enum { RETRY_MS = 3000, WRITE_MS = 5000 };
+enum {
+    RETRY_MS = 3000,
+    REFUSED_MS = 60000, /* settings that the leader refuses; new ones are tried at once */
+    WRITE_MS = 5000,
+};
 
 struct values {
     struct controller *controller;
@@ -67,6 +71,8 @@ static void on_map(void *arg, enum kube_news news, const json_t *object)
         json_decref(tree);
         return;
     }
+    if (!json_equal(values->now, tree))
+        source_disarm(values->timer);
     json_decref(values->now);
     values->now = tree;
     controller_wake(values->controller);
@@ -97,16 +103,32 @@ static void on_timer(void *arg)
     controller_wake(values->controller);
 }
 
+static void tell_refused(const struct values *values, const char *why)
+{
+    auto_text struct text text = text_new(LIMIT_LOG_LINE);
+    text_addf(&text, "the settings of %s-settings are not taken: %s",
+              values->controller->options->release, why);
+    const struct kube_event_text event = { .reason = "SettingsRefused",
+                                           .message = text_str(&text),
+                                           .warning = true };
+    if (values->controller->events != NULL)
+        kube_events_add(values->controller->events, &event);
+}
+
 static void on_patched(void *arg, const struct http_result *result)
 {
     struct values *values = arg;
     struct err err;
     values->call = http_call_free(values->call);
-    if (rest_outcome(result, &err) == ERR_OK)
+    enum err_code code = rest_outcome(result, &err);
+    if (code == ERR_OK)
         log_info("settings: the values' settings are new -> written into /config");
     else
         log_warn("settings: %s -> again", err.text);
-    source_arm_in(values->timer, RETRY_MS); /* by then the store tells of it */
+    if (code == ERR_REFUSED)
+        tell_refused(values, err.text);
+    /* Otherwise the store tells of it by then. */
+    source_arm_in(values->timer, code == ERR_REFUSED ? REFUSED_MS : RETRY_MS);
 }
 
 static void on_noted(void *arg, const struct etcd_write_result *result)

@@ -208,7 +208,6 @@ START_TEST(labels_follow_the_leader)
 }
 END_TEST
 
-/* A pod made anew gets its label anew. */
 START_TEST(a_new_pod_of_the_same_name)
 {
     controller = begin("c-0", &options);
@@ -446,10 +445,9 @@ static bool config_is(void *arg)
     return strcmp(text_str(&text), arg) == 0;
 }
 
-/* The values' settings are merged; what they dropped goes, what a person set stays. */
 START_TEST(settings_are_merged)
 {
-    setenv("PGVIGIL_MANAGE", "settings", 1);
+    setenv("PGVIGIL_MANAGE", "settings,events", 1);
     kube_api_put(api, "/config", json_pack("{s:i,s:b}", "ttl", 5, "check_timeline", 1));
     settings("ttl: 7\npostgresql: {parameters: {work_mem: 8MB}}\n");
     controller = begin("c-0", &options);
@@ -461,6 +459,10 @@ START_TEST(settings_are_merged)
     settings("ttl: 7\n");
     static const char dropped[] = "{\"ttl\":7,\"check_timeline\":true}";
     ck_assert(until(loop, config_is, (void *)(uintptr_t)dropped, 10000));
+    key("config", dropped);
+    kube_api_delete(api, "/config"); /* the leader refuses */
+    settings("ttl: 1\n");
+    expect_event("SettingsRefused");
 }
 END_TEST
 
@@ -482,7 +484,6 @@ static void objects(const char *revision)
                            "replicas", 1, "availableReplicas", 1));
 }
 
-/* Ten seconds of health, then the standby goes; what is scaled in is removed at once. */
 START_TEST(the_roll_and_what_is_scaled_in)
 {
     setenv("PGVIGIL_MANAGE", "roll,scale", 1);
@@ -529,7 +530,6 @@ static void expect_secret(const char *name)
     ck_assert_msg(until(loop, has_secret, (void *)(uintptr_t)name, 10000), "no %s", name);
 }
 
-/* They are made once, outlive the controller and are not changed by the next one. */
 START_TEST(secrets_are_made_once)
 {
     setenv("PGVIGIL_MANAGE", "secrets", 1);
