@@ -2,8 +2,7 @@
 /* struct postgres as its own sources and the steps see it. Nobody else includes this. */
 #include "settings/parameters.h"
 #include "sidecar/postgres/conf.h"
-#include "sidecar/postgres/controldata.h"
-#include "sidecar/postgres/datadir.h"
+#include "sidecar/postgres/look.h"
 #include "sidecar/postgres/place.h"
 #include "sidecar/postgres/postgres.h"
 #include "sidecar/postgres/probe.h"
@@ -11,29 +10,6 @@
 #include "sidecar/postgres/slots.h"
 #include "sidecar/postgres/tools.h"
 #include "sidecar/postgres/upstream.h"
-
-/* A look at the directory while no postmaster runs, and once after taking one over. */
-/* What one look has found. */
-struct findings {
-    struct datadir dir;
-    bool control_known;
-    struct controldata control;
-    struct timeline timeline; /* of the control file's position; tli 0: not known */
-};
-
-struct look {
-    bool wanted;
-    bool running;
-    unsigned round; /* tells an answer to an older question */
-    struct source *work;
-    struct tool_call *tool;
-    struct source *timer; /* looks again while Postgres is down */
-    bool dir_known;
-    struct findings
-        found; /* by the last look that came to its end: decisions need all of it at once */
-    struct findings coming; /* by the one that is under way */
-    char trouble[512];      /* why pg_control could not be read; "" */
-};
 
 /* What is known of the postmasters that the guard has started. */
 struct lives {
@@ -138,10 +114,6 @@ void postgres_told_to_stop(struct postgres *postgres);
 
 /* ---- between the sources of struct postgres ---- */
 
-/* postgres_look.c */
-void look_begin(struct postgres *postgres);
-void look_end(struct postgres *postgres);
-void look_again(struct postgres *postgres); /* what is known may be wrong now */
 /* postgres_conf.c */
 void conf_compare(struct postgres *postgres);
 void conf_adopt_disk(struct postgres *postgres);  /* the look has read postgresql.conf */
