@@ -33,6 +33,7 @@ struct place {
     uint64_t tried;
     struct volume disk;
     struct member_word word; /* as it says it */
+    bool spoke;              /* before it has looked at its disk it says nothing that counts */
     int64_t silent_ms;       /* while its etcd knows no leader */
     struct {
         struct member_word word;
@@ -124,6 +125,7 @@ static void speak(struct formation *f, int node, int leader)
     const struct volume *disk = &place->disk;
     struct member_word *word = &place->word;
     bool wanted = word->wants;
+    place->spoke = true;
     *word = (struct member_word){
         .data = disk->data,
         .pgdata = disk->pgdata,
@@ -150,7 +152,7 @@ static void hear(struct formation *f)
 {
     for (int a = 0; a < NODES; a++)
         for (int b = 0; b < NODES; b++) {
-            if (a == b || !reach(f, a, b))
+            if (a == b || !reach(f, a, b) || !f->place[b].spoke)
                 continue;
             f->place[a].known[b].word = f->place[b].word;
             f->place[a].known[b].at_ms = f->now_ms;
@@ -497,7 +499,7 @@ static void stop_node(struct formation *f, int node)
     struct place *place = &f->place[node];
     if (!place->up)
         return;
-    place->up = place->running = false;
+    place->up = place->running = place->spoke = false;
     place->up_ms = for_a_while(f);
     memset(place->known, 0, sizeof(place->known));
     memset(place->heard_ms, 0, sizeof(place->heard_ms));

@@ -69,7 +69,7 @@ struct sim {
     bool sync_on, strict, rewind, failsafe;
     bool restored;
     int64_t restored_rev; /* what stands in the store since before that, nobody holds */
-    bool tainted; /* a fault that breaks S1 by itself: losses are not counted */
+    bool tainted;         /* a fault that breaks S1 by itself: losses are not counted */
     struct host host[HOSTS];
     uint8_t cut[HOSTS][HOSTS]; /* from, to: how many partitions cut it */
     uint8_t repl_cut[HOSTS][HOSTS];
