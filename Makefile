@@ -410,6 +410,7 @@ push: images
 kube-check: images
 	tests/kube/run $(CASE)
 manifests:
+	@cp deploy/prometheus/pgvigil.rules.yml charts/pgvigil/files/
 	@echo '# The chart with its own values, release db in namespace default; made by `make manifests`.' >deploy/kubernetes/pgvigil.yaml
 	@echo '---' >>deploy/kubernetes/pgvigil.yaml
 	@$$(tests/kube/build --print helm)/helm template db charts/pgvigil --namespace default --skip-tests | \

@@ -7,7 +7,8 @@ from lab.docker import run
 
 from . import DEFAULTS, case
 
-PLAIN = os.path.join(machine.HERE, "..", "..", "deploy", "kubernetes", "pgvigil.yaml")
+ROOT = os.path.join(machine.HERE, "..", "..")
+PLAIN = "deploy/kubernetes/pgvigil.yaml"
 VARIANTS = (
     {}, {"topology": "laptop"}, {"routing": "slice"}, {"tls.mode": "make"}, {"replicas": 3},
     {"controller.watchNodes": True, "controller.labels": "spilo"}, {"storage.wal.size": "1Gi"},
@@ -15,6 +16,11 @@ VARIANTS = (
     {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},
     {"networkPolicy.clients": [{"namespaceSelector": {}}], "postgresql.initSQL": "select 1;"},
 )
+
+
+def text_of(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as source:
+        return source.read()
 
 
 def rendered():
@@ -28,9 +34,10 @@ def manifests(context):
     release = context.release
     release.make_namespace()
     assert rendered() == rendered(), "two renders differ"
-    with open(PLAIN, encoding="utf-8") as source:
-        assert source.read().split("---\n", 1)[1] == rendered().split("---\n", 1)[1], \
-            "deploy/kubernetes/pgvigil.yaml is not what the chart renders: make manifests"
+    assert text_of("deploy/prometheus/pgvigil.rules.yml") == text_of("charts/pgvigil/files/pgvigil.rules.yml"), \
+        "the chart's Prometheus rules are not those of deploy/prometheus: make manifests"
+    assert text_of(PLAIN).split("---\n", 1)[1] == rendered().split("---\n", 1)[1], \
+        f"{PLAIN} is not what the chart renders: make manifests"
     run(os.path.join(machine.cached("helm"), "helm"), "lint", "--strict", CHART)
     for values in VARIANTS:
         text = release.helm("template", release.name, CHART, "--skip-tests", *release._value_words({**DEFAULTS, **values}))
