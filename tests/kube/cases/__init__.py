@@ -44,6 +44,7 @@ class Context:
         if self.installed and self.release.values != {**DEFAULTS, **values}:
             self.tear_down()
         if not self.installed:
+            self.release.remove()  # what a run with --keep has left
             self.release.make_namespace()
             self.installed = True
             self.release.install(**{**DEFAULTS, **values})
