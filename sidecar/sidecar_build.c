@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/tags_json.h"
+#include "http/http.h"
 #include "sidecar/sidecar_failsafe.h"
 #include "sidecar/sidecar_internal.h"
 

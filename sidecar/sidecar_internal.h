@@ -1,7 +1,6 @@
 #pragma once
 /* struct sidecar, where the folders of the program meet (design part 10). Private to sidecar*.c. */
 #include "base/limits.h"
-#include "http/http.h"
 #include "settings/config.h"
 #include "settings/settings.h"
 #include "sidecar/act/lease_keeper.h"
@@ -115,8 +114,8 @@ struct sidecar {
     struct mono plan_began;
     bool stopping; /* SIGTERM with guards of our own */
     int exit_status;
-    bool primary_said;  /* that this node is the primary is in the log */
-    bool one_copy_said; /* S5: "acknowledging with one copy" is in the log */
+    bool primary_said;  /* in the log: this node is the primary */
+    bool one_copy_said; /* in the log: acknowledging with one copy (S5) */
 
     struct api_snapshot *snapshot; /* sidecar_api.c */
 };

@@ -28,6 +28,16 @@ static void back_off(struct sim *sim, struct node *node, enum action action)
 
 enum ending { COMPLETED, FAILED, DROPPED };
 
+static void clear_orders(struct orders *orders, enum action action, enum ending ending)
+{
+    if (action == ACT_RESTART && ending != DROPPED)
+        orders->restart = false;
+    if (action == ACT_RELOAD && ending == COMPLETED)
+        orders->reload = false;
+    if (action == ACT_RECLONE && ending == COMPLETED)
+        orders->reinit = false;
+}
+
 static void end_plan(struct sim *sim, int i, enum ending ending)
 {
     struct node *node = &sim->node[i];
@@ -46,12 +56,7 @@ static void end_plan(struct sim *sim, int i, enum ending ending)
         runner->failed = ACT_WAIT;
     if (ending == FAILED)
         back_off(sim, node, action);
-    if (action == ACT_RESTART && ending != DROPPED)
-        node->orders.restart = false;
-    if (action == ACT_RELOAD && ending == COMPLETED)
-        node->orders.reload = false;
-    if (action == ACT_RECLONE && ending == COMPLETED)
-        node->orders.reinit = false;
+    clear_orders(&node->orders, action, ending);
     if (action == ACT_REWIND && ending != DROPPED) {
         node->memory.rewind_checked = ending == COMPLETED;
         node->memory.rewind_failed = ending == FAILED && end.kind == STEP_REWIND;

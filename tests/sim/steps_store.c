@@ -152,43 +152,57 @@ static bool initialize_written(const struct kv *kv, const struct txn *txn)
                                               : kv->initialize.system_id == txn->system_id;
 }
 
-/* The revision at which all that we wanted to write was written; 0: it is not there. */
-static int64_t written_at(const struct kv *kv, const struct txn *txn)
+static bool mark_written(const struct kv *kv, const struct txn *txn)
 {
-    if (kv == NULL)
-        return 0;
+    if (txn->kind == TXN_CLEAR_LIFTED)
+        return !kv->holder.lifted;
+    return kv->holder.lifted && kv->holder.lease == txn->lease;
+}
+
+/* Is all that we wanted to write there? */
+static bool is_written(const struct kv *kv, const struct txn *txn)
+{
     switch (txn->kind) {
     case TXN_TAKE:
     case TXN_ADOPT:
-        return key_written(kv, txn) ? kv->leader.mod : 0;
     case TXN_RELEASE:
-        return key_written(kv, txn) ? kv->holder.mod : 0;
+        return key_written(kv, txn);
     case TXN_SYNC:
-        return sync_written(kv, txn) ? kv->sync.mod : 0;
     case TXN_DELETE_SYNC:
-        return sync_written(kv, txn) ? kv->rev : 0;
+        return sync_written(kv, txn);
     case TXN_CREATE_INITIALIZE:
     case TXN_WRITE_INITIALIZE:
-        return initialize_written(kv, txn) ? kv->rev : 0;
+        return initialize_written(kv, txn);
     case TXN_FAILOVER:
-        return kv->failover.exists ? 0 : kv->rev;
+        return !kv->failover.exists;
     case TXN_DROP_CONFIRMED:
-        return kv->confirmed.exists ? 0 : kv->rev;
+        return !kv->confirmed.exists;
     case TXN_CONFIG:
-        return kv->config.exists ? kv->rev : 0;
+        return kv->config.exists;
     case TXN_MARK_LIFTED:
-        return kv->holder.lifted && kv->holder.lease == txn->lease ? kv->holder.mod : 0;
     case TXN_CLEAR_LIFTED:
-        return kv->holder.lifted ? 0 : kv->rev;
+        return mark_written(kv, txn);
     case TXN_RENEW:
     case TXN_FAILSAFE:
     case TXN_DATA_ID:
     case TXN_MEMBER:
     case TXN_DELETE_LEADER:
     case TXN_PAUSE:
-        return 0;
+        return false;
     }
-    return 0;
+    return false;
+}
+
+/* The revision at which it was written; 0: it is not there. */
+static int64_t written_at(const struct kv *kv, const struct txn *txn)
+{
+    if (kv == NULL || !is_written(kv, txn))
+        return 0;
+    if (txn->kind == TXN_TAKE || txn->kind == TXN_ADOPT)
+        return kv->leader.mod;
+    if (txn->kind == TXN_RELEASE || txn->kind == TXN_MARK_LIFTED)
+        return kv->holder.mod;
+    return txn->kind == TXN_SYNC ? kv->sync.mod : kv->rev;
 }
 
 static void on_answer(struct sim *sim, int i, int64_t ctx, const struct reply *reply)

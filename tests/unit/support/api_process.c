@@ -65,7 +65,7 @@ static void on_hup(void *arg, int signum)
     struct node *node = arg;
     struct err err;
     (void)signum;
-    int code = api_server_reload(node->server, &node->settings, &err);
+    enum err_code code = api_server_reload(node->server, &node->settings, &err);
     if (code != ERR_OK)
         fprintf(stderr, "reload: %s\n", err.text);
     (void)!write(node->report_fd, &code, sizeof(code));
