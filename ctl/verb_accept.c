@@ -44,7 +44,8 @@ static void explain(struct ctl *ctl, const char *base)
         "To accept means: /sync as it is in etcd now may be old, so a member that it names may\n"
         "lack commits that were acknowledged after the backup. Accept on the member that has the\n"
         "newest data (see its timeline and positions in `pgvigilctl list` and GET /patroni), and\n"
-        "on the others only once that one is primary.\n");
+        "on the others only once that one is primary. First make sure that no other member still\n"
+        "runs as primary, by failsafe_mode or pause: this etcd may know nothing of it.\n");
 }
 
 int ctl_verb_accept(struct ctl *ctl)

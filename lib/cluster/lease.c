@@ -1,10 +1,13 @@
 #include "cluster/lease.h"
 
+/* A key that is older than our last write of it comes from a store that was set back (S6): what that
+ * store knows of us is of yesterday. */
 static bool key_is_ours(const struct lease *lease, const struct lease_renewal *renewal)
 {
     return lease->owns_key && lease->id != 0 && renewal->key_exists &&
            renewal->key_lease == lease->id &&
-           renewal->key_create_revision == lease->create_revision;
+           renewal->key_create_revision == lease->create_revision &&
+           renewal->key_mod_revision >= lease->mod_revision;
 }
 
 /* A term of 0 is one that the reply did not carry. */

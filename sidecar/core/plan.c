@@ -137,12 +137,14 @@ static void plan_round_the_lease(struct plan *plan, const struct view *view)
         plan_unlift(plan, view);
 }
 
-/* L2: read-only before the lease ends; what is left after half of the time is killed. */
+/* L2: read-only before the lease ends; what is left after half of the time is killed. Under a lift
+ * (L8) there is no end, and no reason to wait longer than any stop does. */
 static void plan_demote(struct plan *plan, const struct view *view)
 {
     int64_t left_ms = lease_left_ms(&view->lease, view->now) -
                       lease_margin_ms(view->policy.ttl_ms, view->policy.cpu_limited);
-    add_stop(plan, left_ms > 200 ? left_ms / 2 : 100);
+    int64_t wait_ms = left_ms > 200 ? left_ms / 2 : 100;
+    add_stop(plan, wait_ms < STOP_MS ? wait_ms : STOP_MS);
 }
 
 /* Initdb, then the first primary. WRITE_INITIALIZE stands before the rename: from then on this node's

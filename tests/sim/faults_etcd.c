@@ -259,14 +259,27 @@ static void on_chosen(struct sim *sim, const struct event *event)
     store_send(sim, &request);
 }
 
+/* This store knows nothing of a lift (L8), nor of promises (L6), that were given since: whoever runs by
+ * them is ended first. */
+static bool nobody_runs_unknown(struct sim *sim)
+{
+    const struct kv *kv = store_now(sim);
+    bool nobody = true;
+    for (int i = 0; i < sim->n; i++) {
+        bool known = kv->leader.exists && kv->leader.owner == i;
+        if (!sim->guard[i].deadline.lifted && (known || !pg_writable(&sim->pg[i])))
+            continue;
+        nobody = false;
+        if (link_up(sim, i, i))
+            pg_kill_tree(sim, i);
+    }
+    return nobody && !fault_lifted(sim);
+}
+
 /* A person accepts the store, and what it does not know of. */
 static void on_accepted(struct sim *sim, const struct event *event)
 {
-    /* A lift of which this store knows nothing: whoever runs under it is ended first. */
-    for (int i = 0; i < sim->n; i++)
-        if (sim->guard[i].deadline.lifted && link_up(sim, i, i))
-            pg_kill_tree(sim, i);
-    if (fault_lifted(sim)) {
+    if (!nobody_runs_unknown(sim)) {
         sim_at(sim, MS(200), event);
         return;
     }

@@ -252,6 +252,22 @@ START_TEST(a_take_counts)
 }
 END_TEST
 
+/* S6: a store that was set back knows a key of yesterday; it has to be adopted (L7) before it is ours
+ * again. */
+START_TEST(a_key_of_yesterday_is_not_ours)
+{
+    struct lease lease = owned();
+    lease.mod_revision = 120; /* adopted since it was created */
+    struct lease_renewal renewal = good(1000);
+    renewal.key_mod_revision = 119;
+    ck_assert_int_eq(lease_apply(&lease, &renewal), LEASE_KEY_LOST);
+    ck_assert(!lease.owns_key);
+    lease.owns_key = true;
+    renewal.key_mod_revision = 120;
+    ck_assert_int_eq(lease_apply(&lease, &renewal), LEASE_COUNTS);
+}
+END_TEST
+
 /* L6, L8: a key that is taken anew goes on where the former one was held, and never back. */
 START_TEST(a_take_goes_on)
 {
@@ -462,6 +478,7 @@ int main(void)
     tcase_add_test(tc, every_condition_is_needed);
     tcase_add_test(tc, a_take_counts);
     tcase_add_test(tc, a_take_goes_on);
+    tcase_add_test(tc, a_key_of_yesterday_is_not_ours);
     tcase_add_test(tc, keyless_verdicts);
     tcase_add_test(tc, holds_until_the_end);
     tcase_add_loop_test(tc, margins, 0, 7);

@@ -91,6 +91,8 @@ START_TEST(demote)
     ck_assert_int_eq(plan_make(&view, &decision).steps[0].deadline_ms, 499);
     view.lease.held_until = mono_add(view.now, 450);
     ck_assert_int_eq(plan_make(&view, &decision).steps[0].deadline_ms, 100);
+    view.lease.lifted = true; /* L8: a backend that does not end must not keep the plan for ever */
+    ck_assert_int_eq(plan_make(&view, &decision).steps[0].deadline_ms, 20000);
 }
 END_TEST
 
