@@ -420,11 +420,15 @@ class Cluster:
         leader extends all leases by an election timeout, and the next renewal takes that back."""
         out = json.loads(self.etcd("member", "list", "-w", "json"))
         wanted = next(m["ID"] for m in out["members"] if m["name"] == node.name)
-        holder = self.raft_leader()
-        if holder is node:
+        if self.raft_leader() is node:
             return
-        holder.exec("etcdctl", f"--endpoints=http://{holder.ip}:2379", "move-leader", format(wanted, "x"))
-        wait_for(f"raft leader {node}", lambda: self.raft_leader() is node, 10)
+
+        def moved():
+            holder = self.raft_leader()
+            if holder is not node:  # etcd gives a transfer up that takes longer than an election
+                holder.exec("etcdctl", f"--endpoints=http://{holder.ip}:2379", "move-leader", format(wanted, "x"))
+            return self.raft_leader() is node
+        wait_for(f"raft leader {node}", moved, 20)
         if not settle:
             return
         seen = [self.lease_left()]
