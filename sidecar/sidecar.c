@@ -89,6 +89,19 @@ static void forget_former_leader(struct sidecar *sidecar)
 
 /* --- decide --- */
 
+/* A countdown or a position is no news. */
+static bool same_but_for_numbers(const char *a, const char *b)
+{
+    static const char digits[] = "0123456789";
+    do {
+        a += strspn(a, digits);
+        b += strspn(b, digits);
+        if (*a != *b)
+            return false;
+    } while (*a++ != '\0' && *b++ != '\0');
+    return true;
+}
+
 static void note_decision(struct sidecar *sidecar)
 {
     const struct decision *decision = &sidecar->decision;
@@ -98,11 +111,12 @@ static void note_decision(struct sidecar *sidecar)
     bool same_rule = strcmp(sidecar->last_rule, decision->rule) == 0;
     if (same_rule && strcmp(sidecar->last_reason, decision->reason) == 0)
         return;
+    bool same_words = same_rule && same_but_for_numbers(sidecar->last_reason, decision->reason);
     (void)text_copy(sidecar->last_reason, sizeof(sidecar->last_reason), decision->reason);
-    /* A countdown in the reason is no news, nor is what must wait for the plan that runs. */
+    /* Nor is what must wait for the plan that runs. */
     const struct plan *running = runner_plan(sidecar->runner);
     bool waits = running != NULL && !decide_interrupts(running->action, decision->action);
-    if (waits || (same_rule && decision->action == ACT_WAIT))
+    if (waits || (same_words && decision->action == ACT_WAIT))
         log_debug("%s: %s -> %s", decision->rule, decision->reason, action_name(decision->action));
     else
         log_info("%s: %s -> %s", decision->rule, decision->reason, action_name(decision->action));

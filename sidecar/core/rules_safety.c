@@ -59,6 +59,13 @@ bool rule_retake(const struct view *view, struct decision *decision)
                                   : "every member of /failsafe has promised");
 }
 
+/* The watch may show our key before the reply to our own taking. */
+static bool shows_our_try(const struct view *view)
+{
+    return view->store.leader_exists && view->lease.tried != 0 &&
+           view->store.leader_lease == view->lease.tried;
+}
+
 /* L8: "nobody takes the key except on a person's `failover`": where that happened the lift must not
  * keep the former primary running. */
 static bool was_replaced(const struct view *view)
@@ -68,9 +75,7 @@ static bool was_replaced(const struct view *view)
         return false;
     if (!store->leader_exists)
         return store->reachable && !view_may_retake(view);
-    /* The watch may show our key before the reply to our own taking. */
-    bool our_try = view->lease.tried != 0 && store->leader_lease == view->lease.tried;
-    return view_other_leads(view) || (store->reachable && !our_try);
+    return view_other_leads(view) || (store->reachable && !shows_our_try(view));
 }
 
 /* A new process does not know yet what its Postgres is. The guard does: a primary is started, and a
@@ -119,12 +124,15 @@ static bool bars_the_key(const struct view *view)
 }
 
 /* L7: "A holder whose key vanished gives that lease up as soon as its Postgres is down." A standby
- * under a deadline may be on its way to become primary: it is stopped first. */
+ * under a deadline may be on its way to become primary: it is stopped first. A key that is just being
+ * taken anew (L6, L8) is left alone while its reply may come (decide_interrupts), then given up. */
 bool rule_key_vanished(const struct view *view, struct decision *decision)
 {
     bool lost = view->lease.owns_key ? !view_self_leads(view) : bars_the_key(view);
     if (!lost || view_may_retake(view) || !view->store.loaded || !view->store.reachable)
         return false;
+    if ((view->lease.keyless || view->lease.lifted) && shows_our_try(view))
+        return say(decision, ACT_ABANDON, "the leader key was taken anew and nobody told us");
     if (view_is_primary(view) || (view->guard.tree_alive && view->guard.has_deadline))
         return say(decision, ACT_DEMOTE, "the leader key is not ours any more");
     return say(decision, ACT_ABANDON, "the leader key is not ours any more and Postgres %s",

@@ -404,6 +404,22 @@ START_TEST(lifted_and_replaced)
 }
 END_TEST
 
+/* Our own key is seen before the reply to its taking: the primary under it goes on. */
+START_TEST(a_retake_is_seen_before_its_reply)
+{
+    struct view view;
+    view_of_lift(&view);
+    view.lease = (struct lease){ .id = 701, .ttl_ms = VIEW_TTL_MS, .lifted = true, .tried = 701 };
+    view.store.leader_lease = 701;
+    view.store.leader_create_revision = 300;
+    struct decision decision = DECIDES(&view, "key-vanished", ACT_ABANDON);
+    SAYS(decision, "nobody told us");
+    ck_assert(!decide_interrupts(ACT_RETAKE, ACT_ABANDON));
+    view.lease.tried = 0;
+    ck_assert(decide(&view).action != ACT_ABANDON);
+}
+END_TEST
+
 START_TEST(lift_is_taken_back)
 {
     struct view view;
@@ -486,6 +502,7 @@ int main(void)
     tcase_add_test(tcase, lift_survives);
     tcase_add_test(tcase, lifted_retakes);
     tcase_add_test(tcase, lifted_and_replaced);
+    tcase_add_test(tcase, a_retake_is_seen_before_its_reply);
     tcase_add_test(tcase, lift_is_taken_back);
     tcase_add_test(tcase, nobody_takes_from_a_lifted_leader);
     tcase_add_test(tcase, last_leader_comes_back_down);
