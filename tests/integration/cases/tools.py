@@ -166,10 +166,12 @@ class CheckPatroni:
         self.nodes = nodes
 
     def __call__(self, *argv, node=None, want=0):
-        """The plugin's words; want: 0 OK, 1 WARNING, 2 CRITICAL."""
+        """The plugin's words; want: 0 OK, 1 WARNING, 2 CRITICAL, and 3, UNKNOWN, where it stumbles: over a member that is
+        just stopping and tells no timeline, of Patroni as of us."""
+        wanted = want if isinstance(want, tuple) else (want,)
         ends = [part for n in ([node] if node else self.nodes) for part in ("-e", f"http://{n.ip}:8008")]
         done = subprocess.run(["check_patroni", *ends, *argv], capture_output=True, text=True, timeout=30)
-        assert done.returncode == want, f"check_patroni {' '.join(argv)}: exit {done.returncode}, not {want}: {done.stdout}{done.stderr}"
+        assert done.returncode in wanted, f"check_patroni {' '.join(argv)}: exit {done.returncode}, not {want}: {done.stdout}{done.stderr}"
         return done.stdout
 
 
@@ -219,7 +221,7 @@ def check_patroni(context):
     assert status == 200
     wait_for("no maintenance", lambda: not primary.rest("/cluster")[1].get("pause"), 10)
     standby.stop(30)
-    wait_for("one member", lambda: check("cluster_has_replica", "--critical", "1:", want=2), 20, 0.5)
+    wait_for("one member", lambda: "CRITICAL" in check("cluster_has_replica", "--critical", "1:", want=(2, 3)), 20, 0.5)
     check("cluster_has_leader")
     return "13 checks"
 
