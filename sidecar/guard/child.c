@@ -13,11 +13,34 @@
 #include "sidecar/guard/proc.h"
 #include "sidecar/guard/spawn.h"
 
-enum { SWEEP_FIRST_MS = 2, SWEEP_LAST_MS = 50 };
+enum { SWEEP_FIRST_MS = 2, SWEEP_LAST_MS = 50, HOLDER_MAX = 100 };
 
 void child_init(struct child *child)
 {
     *child = (struct child){ .verdict_fd = -1, .lock_fd = -1 };
+}
+
+/* Who has the lock, for a person: in a pod the host's name is the pod's. A file that does not take
+ * it is no reason not to start. */
+static void lock_sign(int fd)
+{
+    char host[HOLDER_MAX / 2] = "";
+    char words[HOLDER_MAX];
+    (void)gethostname(host, sizeof(host) - 1);
+    int len = snprintf(words, sizeof(words), "process %d of %s\n", (int)getpid(), host);
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, words, (size_t)len, 0) != len)
+        say("the lock file does not say who holds it: %s", strerror(errno));
+}
+
+/* What the holder has written, one line without surprises. */
+static const char *lock_holder(int fd, char words[HOLDER_MAX])
+{
+    ssize_t got = pread(fd, words, HOLDER_MAX - 1, 0);
+    size_t len = 0;
+    while (got > 0 && len < (size_t)got && words[len] >= ' ' && words[len] <= '~')
+        len++;
+    words[len] = 0;
+    return len > 0 ? words : "it does not say who";
 }
 
 enum proto_code child_lock(struct child *child, const char *path, char *text, size_t size)
@@ -33,10 +56,13 @@ enum proto_code child_lock(struct child *child, const char *path, char *text, si
     struct stat opened;
     struct stat named;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        bool held = errno == EWOULDBLOCK;
-        (void)snprintf(text, size, "%s %s: %s",
+        int why = errno;
+        bool held = why == EWOULDBLOCK;
+        char holder[HOLDER_MAX];
+        (void)snprintf(text, size, "%s %s (%s)%s",
                        held ? "another guard or its child holds" : "cannot lock", path,
-                       held ? "only one may run on this data" : strerror(errno));
+                       held ? lock_holder(fd, holder) : strerror(why),
+                       held ? ": only one may run on this data" : "");
         close(fd);
         return held ? PROTO_REFUSED : PROTO_SYSTEM;
     }
@@ -46,6 +72,7 @@ enum proto_code child_lock(struct child *child, const char *path, char *text, si
         close(fd);
         return PROTO_REFUSED;
     }
+    lock_sign(fd);
     child->lock_fd = fd;
     return PROTO_OK;
 }

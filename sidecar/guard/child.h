@@ -25,8 +25,8 @@ struct child {
 void child_init(struct child *child);
 
 /* G3: the lock is taken once and kept until the guard ends; child and tools inherit the open file,
- * so that it is held for as long as anything of them lives. PROTO_REFUSED with a text for a person
- * if somebody else has it. */
+ * so that it is held for as long as anything of them lives. The file says who has it, for the text
+ * of the other's refusal. PROTO_REFUSED if somebody else has it. */
 enum proto_code child_lock(struct child *child, const char *path, char *text, size_t size);
 
 struct child_program {

@@ -87,6 +87,11 @@ struct guard_start {
  * requested. ERR_SYSTEM: it could not be executed. */
 void guard_start(struct guard_client *client, const struct guard_start *start, guard_done_fn *done,
                  void *arg);
+/* G3: takes the lock beside PGDATA, as a start and a run do, and keeps it until the guard ends: asked
+ * before anything in PGDATA is changed. The status tells (`lock_held`). ERR_REFUSED: somebody else
+ * has it; the text says who. A guard of version 1 does it for a tool only: it runs one that does
+ * nothing, and what is answered is of that tool. */
+void guard_hold_lock(struct guard_client *client, guard_done_fn *done, void *arg);
 /* To the child itself. */
 void guard_signal(struct guard_client *client, int signum, guard_done_fn *done, void *arg);
 /* SIGKILL to the whole tree until nothing is left; the word comes as status (G1). */

@@ -217,6 +217,26 @@ void guard_stop(struct guard_client *client, guard_done_fn *done, void *arg)
     request_plain(client, PROTO_STOP, NULL, 0, done, arg);
 }
 
+static void put_idle_tool(struct frame_out *frame, struct mono deadline)
+{
+    static const char *const argv[] = { "/bin/true", NULL };
+    const struct proto_run body = { .deadline_ms = deadline.ms, .argc = 1 };
+    frame_put(frame, &body, sizeof(body));
+    put_program(frame, argv, NULL, NULL);
+}
+
+void guard_hold_lock(struct guard_client *client, guard_done_fn *done, void *arg)
+{
+    bool old = client->version < 2;
+    struct request *request = requests_add(client);
+    request->done = done;
+    request->arg = arg;
+    struct frame_out frame = request_frame(client, old ? PROTO_RUN : PROTO_LOCK, request);
+    if (old)
+        put_idle_tool(&frame, request->by);
+    request_send(client, request, &frame);
+}
+
 static struct request *running_tool(struct guard_client *client)
 {
     struct request *request = client->requests.first;

@@ -14,7 +14,7 @@
 
 enum {
     PROTO_MAGIC = 0x70766764,
-    PROTO_VERSION = 1,
+    PROTO_VERSION = 2,             /* 2: PROTO_LOCK */
     PROTO_FRAME_MAX = LIMIT_FRAME, /* bytes of a frame */
     PROTO_ARGV_MAX = LIMIT_ARGV,
     PROTO_ENV_MAX = 256,
@@ -42,6 +42,7 @@ enum proto_type {
     PROTO_OUTPUT,      /* G: bytes that the tool printed */
     PROTO_EXIT,        /* G: proto_exit */
     PROTO_FENCED,      /* G: another sidecar has taken over; the last frame (L7) */
+    PROTO_LOCK,        /* S: since version 2: G3, without starting anything */
     PROTO_TYPE_MAX,
 };
 

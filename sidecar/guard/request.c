@@ -182,6 +182,14 @@ static void request_run(struct guard *guard, struct frame *request, struct answe
     answer->later = answer->code == PROTO_OK;
 }
 
+/* G3: the sidecar is about to change something in PGDATA itself. */
+static void request_lock(struct guard *guard, struct frame *request, struct answer *answer)
+{
+    (void)request;
+    answer->code =
+        child_lock(&guard->child, guard->options->lock_path, answer->text, sizeof(answer->text));
+}
+
 static void request_run_cancel(struct guard *guard, struct frame *request, struct answer *answer)
 {
     (void)request;
@@ -201,6 +209,7 @@ void guard_request(struct guard *guard, struct frame *request)
         [PROTO_STOP] = request_stop,
         [PROTO_RUN] = request_run,
         [PROTO_RUN_CANCEL] = request_run_cancel,
+        [PROTO_LOCK] = request_lock,
     };
     struct answer answer = { .code = PROTO_OK };
     unsigned type = request->header.type;

@@ -363,43 +363,66 @@ static void take_view(struct pg_op *op, const struct view *view)
                    op->pg->parts.settings->member_slots_ttl_s, &op->slots);
 }
 
-static op_fn *const beginnings[STEP_MAX] = {
-    [STEP_START_STANDBY] = pg_start_standby,
-    [STEP_START_PRIMARY] = pg_start_primary,
-    [STEP_STOP_FAST] = pg_stop_fast,
-    [STEP_KILL_TREE] = pg_kill_tree,
-    [STEP_HANDED_OVER] = pg_hand_over,
-    [STEP_GUARD_LIFT] = pg_lift_deadline,
-    [STEP_INITDB] = pg_initdb,
-    [STEP_ADOPT_NEW] = pg_adopt_new,
-    [STEP_CREATE_ROLES] = pg_create_roles,
-    [STEP_BASE_BACKUP] = pg_base_backup,
-    [STEP_REMOVE_DATA] = pg_remove_data,
-    [STEP_REWIND] = pg_rewind,
-    [STEP_FOLLOW] = pg_follow,
-    [STEP_END_BLOCKERS] = pg_end_blockers,
-    [STEP_PROMOTE] = pg_promote,
-    [STEP_CHECKPOINT] = pg_checkpoint,
-    [STEP_WAKE_WAITERS] = pg_wake_waiters,
-    [STEP_PROBE_FREE] = pg_probe_free,
-    [STEP_SET_SSN] = pg_set_ssn,
-    [STEP_PROBE_WAITS] = pg_probe_waits,
-    [STEP_READ_FLUSH] = pg_read_flush,
-    [STEP_WRITE_CONF] = pg_write_conf,
-    [STEP_RELOAD] = pg_reload,
-    [STEP_SLOTS] = pg_slots,
-    [STEP_READ_WAL] = pg_read_wal,
+/* `writes`: it changes something in PGDATA or what will become it, hence not without the lock (G3). */
+static const struct {
+    op_fn *begin;
+    bool writes;
+} beginnings[STEP_MAX] = {
+    [STEP_START_STANDBY] = { .begin = pg_start_standby, .writes = true },
+    [STEP_START_PRIMARY] = { .begin = pg_start_primary, .writes = true },
+    [STEP_STOP_FAST] = { .begin = pg_stop_fast },
+    [STEP_KILL_TREE] = { .begin = pg_kill_tree },
+    [STEP_HANDED_OVER] = { .begin = pg_hand_over },
+    [STEP_GUARD_LIFT] = { .begin = pg_lift_deadline },
+    [STEP_INITDB] = { .begin = pg_initdb, .writes = true },
+    [STEP_ADOPT_NEW] = { .begin = pg_adopt_new, .writes = true },
+    [STEP_CREATE_ROLES] = { .begin = pg_create_roles },
+    [STEP_BASE_BACKUP] = { .begin = pg_base_backup, .writes = true },
+    [STEP_REMOVE_DATA] = { .begin = pg_remove_data, .writes = true },
+    [STEP_REWIND] = { .begin = pg_rewind, .writes = true },
+    [STEP_FOLLOW] = { .begin = pg_follow, .writes = true },
+    [STEP_END_BLOCKERS] = { .begin = pg_end_blockers, .writes = true },
+    [STEP_PROMOTE] = { .begin = pg_promote },
+    [STEP_CHECKPOINT] = { .begin = pg_checkpoint },
+    [STEP_WAKE_WAITERS] = { .begin = pg_wake_waiters },
+    [STEP_PROBE_FREE] = { .begin = pg_probe_free },
+    [STEP_SET_SSN] = { .begin = pg_set_ssn, .writes = true },
+    [STEP_PROBE_WAITS] = { .begin = pg_probe_waits },
+    [STEP_READ_FLUSH] = { .begin = pg_read_flush },
+    [STEP_WRITE_CONF] = { .begin = pg_write_conf, .writes = true },
+    [STEP_RELOAD] = { .begin = pg_reload },
+    [STEP_SLOTS] = { .begin = pg_slots },
+    [STEP_READ_WAL] = { .begin = pg_read_wal },
 };
 
 bool steps_postgres_has(enum step_kind kind)
 {
-    return kind < STEP_MAX && beginnings[kind] != NULL;
+    return kind < STEP_MAX && beginnings[kind].begin != NULL;
+}
+
+/* G3: a guard keeps the lock until it ends; one that we do not hear may have ended. */
+static bool lock_is_ours(const struct pg_op *op)
+{
+    return op_guard(op)->connected && op_guard(op)->lock_held;
+}
+
+/* The status decides: it came before the answer, and an old guard answers for a tool. */
+static void after_lock(struct pg_op *op, enum err_code code, const struct err *err)
+{
+    if (lock_is_ours(op))
+        beginnings[op->step.kind].begin(op);
+    else
+        op_fail(op, code != ERR_OK ? code : ERR_REFUSED, "%s is left alone: %s", op->pg->place.data,
+                err->text[0] != '\0' ? err->text : "the guard does not hold its lock");
 }
 
 /* The first thing that an operation does runs in the loop, too: it may end at once. */
 static void begin(struct pg_op *op)
 {
-    beginnings[op->step.kind](op);
+    if (beginnings[op->step.kind].writes && !lock_is_ours(op))
+        guard_hold_lock(op->pg->parts.guard, on_guard, new_ticket(op, after_lock));
+    else
+        beginnings[op->step.kind].begin(op);
 }
 
 struct step_op *steps_postgres_start(struct steps_postgres *steps, const struct step_call *call)

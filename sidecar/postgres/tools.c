@@ -252,6 +252,9 @@ static bool try_again(struct tools *tools, struct tool_call *call, enum err_code
     /* The guard still kills what a former sidecar, or a cancelled call, had it run. */
     if (code != ERR_REFUSED || !mono_before(loop_now(tools->loop), call->deadline))
         return false;
+    /* G3: somebody else's Postgres does not end within that time. */
+    if (!guard_client_status(tools->guard)->lock_held)
+        return false;
     call->next = tools->first;
     tools->first = call;
     call->queued = true;

@@ -1,6 +1,7 @@
 """Cases of the deadline, the tree, the lock and the connection."""
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -308,7 +309,8 @@ def wrong_frames_end_the_connection(world):
     """Version, magic, length, type: nothing that is not understood is believed."""
     guard = world.guard()
     check(guard.sidecar(version=9).closed, 'version 9')
-    check(guard.sidecar(version=2).version == 1, 'one newer steps back')
+    check(guard.sidecar(version=3).version == 2, 'one newer steps back')
+    check(guard.sidecar(version=1).version == 1, 'the version before')
     sidecar = guard.sidecar()
     check(sidecar.ask(99)[0] == wire.INVALID, 'unknown type')
     for body in (b'', b'\0' * 31, wire.struct.pack('<qqIIII', 0, 0, 0, 2, 0, 0) + b'/bin/true\0/',
@@ -323,7 +325,7 @@ def wrong_frames_end_the_connection(world):
     sidecar.sock.send(b'garbage')
     check(sidecar.until(lambda: sidecar.closed), 'garbage')
     sidecar = guard.sidecar()
-    sidecar.version = 2
+    sidecar.version = 1
     sidecar.send(wire.KILL)
     check(sidecar.until(lambda: sidecar.closed), 'another version than agreed')
     check(guard.process.poll() is None, 'the guard lives')
@@ -338,7 +340,9 @@ def two_guards_one_lock(world):
     other = world.guard(name='other').sidecar()
     code, text = other.start(['/bin/sleep', '9'])
     check(code == REFUSED and 'lock' in text and not other.status.lock_held, text)
+    check(f'process {first.process.pid} of {socket.gethostname()}' in text, text)
     check(other.run_tool(['/bin/true'])[0] == REFUSED, 'no tool either')
+    check(other.ask(wire.LOCK)[0] == REFUSED, 'nor the lock alone')
     main_pid = sidecar.status.pid
     first.process.kill()
     first.process.wait()
@@ -354,6 +358,25 @@ def two_guards_one_lock(world):
         os.kill(pid, signal.SIGKILL)
     time.sleep(0.1)
     check(other.start(['/bin/sleep', '9'])[0] == OK, 'nothing is left')
+
+
+def lock_without_a_child(world):
+    """G3: who is about to change PGDATA has the lock, with no child and no tool; it goes with the guard."""
+    first = world.guard()
+    sidecar = first.sidecar()
+    check(not sidecar.status.lock_held, 'not before it was asked for')
+    check(sidecar.ask(wire.LOCK)[0] == OK and sidecar.status.lock_held, 'taken')
+    check(sidecar.ask(wire.LOCK)[0] == OK, 'twice')
+    sidecar.close()
+    other = world.guard(name='other').sidecar()
+    code, text = other.ask(wire.LOCK)
+    check(code == REFUSED and f'process {first.process.pid} of ' in text, text)
+    check(other.start(['/bin/sleep', '9'])[0] == REFUSED, 'no start beside it')
+    check(first.sidecar().status.lock_held, 'kept while no sidecar was there')
+    first.process.kill()
+    first.process.wait()
+    check(other.ask(wire.LOCK)[0] == OK and other.status.lock_held, 'its guard is gone')
+    check(other.start(['/bin/sleep', '9'])[0] == OK, 'and may start')
 
 
 def lift_takes_the_deadline_away(world):
@@ -386,4 +409,4 @@ CASES = [deadline_kills_the_whole_tree, deadline_needs_no_sidecar, deadline_move
          kill_request_kills_a_stopped_child, fork_storm_ends, primary_needs_a_live_deadline,
          standby_becomes_primary_under_a_deadline, second_connection_fences_the_first,
          new_sidecar_must_name_the_cookie, observer_fences_nobody, wrong_frames_end_the_connection,
-         two_guards_one_lock, lift_takes_the_deadline_away, other_users_are_refused]
+         two_guards_one_lock, lock_without_a_child, lift_takes_the_deadline_away, other_users_are_refused]

@@ -8,10 +8,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
+#include "sidecar/guard/frame.h"
 #include "sidecar/guard/guard.h"
 
 enum { PATIENCE_MS = 5000 };
@@ -396,6 +399,102 @@ START_TEST(stranger)
 }
 END_TEST
 
+/* G3: two guards on one volume. The one that is second is told who is there; the lock goes with the
+ * guard that has it. */
+START_TEST(lock_without_a_start)
+{
+    char second_path[sizeof(world.socket)];
+    char holder[64];
+    run_until(is_connected);
+    ck_assert(!status()->lock_held);
+    guard_hold_lock(world.client, on_done, NULL);
+    ck_assert_int_eq(answer(), ERR_OK);
+    ck_assert(status()->lock_held && status()->child == GUARD_CHILD_NONE);
+    guard_hold_lock(world.client, on_done, NULL);
+    ck_assert_int_eq(answer(), ERR_OK);
+    struct guard_client *first = world.client;
+    pid_t first_guard = world.guard;
+    (void)snprintf(holder, sizeof(holder), "process %d of ", (int)first_guard);
+    memcpy(second_path, world.socket, sizeof(second_path));
+    (void)snprintf(world.socket, sizeof(world.socket), "%s/second", world.folder);
+    start_guard();
+    world.client = guard_client_new(world.loop, world.socket, on_changed, NULL);
+    run_until(is_connected);
+    guard_hold_lock(world.client, on_done, NULL);
+    ck_assert_int_eq(answer(), ERR_REFUSED);
+    ck_assert_msg(strstr(world.text, world.lock) != NULL && strstr(world.text, holder) != NULL,
+                  "%s", world.text);
+    ck_assert(!status()->lock_held);
+    first = guard_client_free(first);
+    (void)kill(first_guard, SIGKILL);
+    (void)waitpid(first_guard, NULL, 0);
+    guard_hold_lock(world.client, on_done, NULL);
+    ck_assert_int_eq(answer(), ERR_OK);
+    (void)unlink(second_path);
+}
+END_TEST
+
+static void fake_send(int fd, enum proto_type type, uint32_t id, const void *body, size_t len)
+{
+    char bytes[256];
+    struct frame_out out = frame_begin(bytes, sizeof(bytes), 1, type, id);
+    frame_put(&out, body, len);
+    size_t size = frame_end(&out);
+    ck_assert_int_eq(send(fd, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+/* A guard of version 1 as far as it is asked here: it knows START and RUN, and locks for both. */
+static void old_guard(int listener)
+{
+    static char bytes[PROTO_FRAME_MAX];
+    const struct proto_welcome welcome = { .started_ms = 1 };
+    struct proto_status told = { .child = PROTO_CHILD_NONE };
+    struct frame frame = { .left = 0 };
+    int fd = accept(listener, NULL, NULL);
+    ck_assert(recv(fd, bytes, sizeof(bytes), 0) > 0);
+    fake_send(fd, PROTO_WELCOME, 0, &welcome, sizeof(welcome));
+    fake_send(fd, PROTO_STATUS, 0, &told, sizeof(told));
+    ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
+    ck_assert(got > 0 && frame_parse(bytes, (size_t)got, &frame));
+    ck_assert_int_eq(frame.header.version, 1);
+    ck_assert_int_eq(frame.header.type, PROTO_RUN);
+    told.flags = PROTO_LOCK_HELD;
+    const char reply[sizeof(struct proto_reply) + 1] = { 0 };
+    const struct proto_exit ended = { .end = PROTO_END_EXITED };
+    fake_send(fd, PROTO_STATUS, 0, &told, sizeof(told));
+    fake_send(fd, PROTO_REPLY, frame.header.id, reply, sizeof(reply));
+    fake_send(fd, PROTO_EXIT, frame.header.id, &ended, sizeof(ended));
+    (void)recv(fd, bytes, sizeof(bytes), 0);
+    _exit(0);
+}
+
+/* A sidecar speaks the version before, too: there only a tool makes the guard take the lock. */
+START_TEST(lock_of_an_old_guard)
+{
+    int ended = -1;
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    (void)kill(world.guard, SIGKILL);
+    (void)waitpid(world.guard, NULL, 0);
+    (void)unlink(world.socket);
+    ck_assert(text_copy(address.sun_path, sizeof(address.sun_path), world.socket));
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    world.guard = fork();
+    if (world.guard == 0)
+        old_guard(listener);
+    close(listener);
+    run_until(is_connected);
+    guard_hold_lock(world.client, on_done, NULL);
+    ck_assert_int_eq(answer(), ERR_OK);
+    ck_assert(status()->lock_held && status()->connected);
+    world.client = guard_client_free(world.client);
+    ck_assert_int_eq(waitpid(world.guard, &ended, 0), world.guard);
+    ck_assert(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    start_guard();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("guard_client");
@@ -411,6 +510,8 @@ int main(void)
     tcase_add_test(tcase, fenced);
     tcase_add_test(tcase, stop_and_free);
     tcase_add_test(tcase, stranger);
+    tcase_add_test(tcase, lock_without_a_start);
+    tcase_add_test(tcase, lock_of_an_old_guard);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -2,9 +2,11 @@
 #include "sidecar/postgres/steps_postgres.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -400,6 +402,72 @@ START_TEST(test_steps_that_are_ours)
 }
 END_TEST
 
+static bool is_connected(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    return guard_client_status(node->guard)->connected;
+}
+
+static void make_file(char *path, const char *directory, const char *name, const char *words)
+{
+    path_join(path, directory, name);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(words, file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* The other pod on the volume: its guard has the lock. */
+static int lock_as_another(const struct pg_node *node)
+{
+    static const char words[] = "process 1 of the-other-pod\n";
+    int fd = open(node->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    ck_assert_int_eq(write(fd, words, strlen(words)), (ssize_t)strlen(words));
+    return fd;
+}
+
+/* G3: whatever changes PGDATA, or what will become it, is refused while somebody else's guard holds
+ * the lock, says who, and has changed nothing. */
+START_TEST(test_nothing_without_the_lock)
+{
+    static const enum step_kind kinds[] = {
+        STEP_START_STANDBY, STEP_START_PRIMARY, STEP_INITDB,      STEP_ADOPT_NEW,
+        STEP_BASE_BACKUP,   STEP_REMOVE_DATA,   STEP_REWIND,      STEP_FOLLOW,
+        STEP_SET_SSN,       STEP_WRITE_CONF,    STEP_END_BLOCKERS
+    };
+    char data[LIMIT_PATH], version[LIMIT_PATH], fresh[LIMIT_PATH], begun[LIMIT_PATH];
+    struct pg_node c;
+    pg_node_init(&c, "c", pg_node_free_port(), folder, NULL);
+    ck_assert_int_eq(mkdir(path_join(data, c.folder, "data"), 0700), 0);
+    ck_assert_int_eq(mkdir(path_join(fresh, c.folder, "data.new"), 0700), 0);
+    make_file(version, data, "PG_VERSION", "17\n");
+    make_file(begun, fresh, "begun", "a clone of the other pod\n");
+    int lock = lock_as_another(&c);
+    loop = loop_new();
+    pg_node_open(&c, loop, "{\"ttl\":10}");
+    ck_assert(pg_node_wait(&c, is_connected, NULL, PATIENCE_MS));
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct step step = { .kind = kinds[i] };
+        pg_node_look(&c, NULL);
+        ck_assert_msg(pg_node_step(&c, &step) == ERR_REFUSED, "%s: %s", step_name(kinds[i]),
+                      c.err.text);
+        ck_assert_msg(strstr(c.err.text, c.lock) != NULL &&
+                          strstr(c.err.text, "process 1 of the-other-pod") != NULL,
+                      "%s: %s", step_name(kinds[i]), c.err.text);
+    }
+    ck_assert(file_exists(version) && file_exists(begun));
+    ck_assert(!guard_client_status(c.guard)->lock_held);
+    ck_assert_int_eq(unlink(begun), 0);
+    close(lock);
+    do_step(&c, STEP_REMOVE_DATA);
+    ck_assert(!file_exists(data));
+    ck_assert(guard_client_status(c.guard)->lock_held);
+    pg_node_close(&c);
+    loop_free(loop);
+}
+END_TEST
+
 int main(void)
 {
     if (!pg_node_become_postgres()) {
@@ -414,6 +482,7 @@ int main(void)
     TCase *tcase = tcase_create("real servers");
     TCase *quick = tcase_create("no server");
     tcase_add_test(quick, test_steps_that_are_ours);
+    tcase_add_test(quick, test_nothing_without_the_lock);
     suite_add_tcase(suite, quick);
     tcase_set_tags(tcase, "slow");
     tcase_set_timeout(tcase, 110);
