@@ -21,7 +21,7 @@ enum {
     LIMIT_HTTP_CALLS = 64,       /* requests in flight */
     LIMIT_VIEW_TEXT = 1 << 16,   /* bytes of one recorded view */
     LIMIT_API_BODY = 1 << 20,    /* bytes of a request body to our REST API */
-    LIMIT_API_CONNECTIONS = 256, /* to our REST API; more are closed at once */
+    LIMIT_API_CONNECTIONS = 256, /* to our REST API; another one closes the longest idle */
     LIMIT_WATCH_LINE = 1 << 22,  /* bytes of one event line of a watch */
     LIMIT_FILE = 1 << 20,        /* bytes of a configuration or state file */
     LIMIT_LOG_LINE = 2048,

@@ -18,7 +18,7 @@
 #include "server_internal.h"
 
 enum {
-    LISTEN_BACKLOG = 64,
+    LISTEN_BACKLOG = LIMIT_API_CONNECTIONS,
     HEADER_TIMEOUT_S = 10,
     KEEPALIVE_TIMEOUT_S = 60,
     DESTROY_ITERATIONS = 50
@@ -101,7 +101,7 @@ static void on_connection(void *arg, int events)
         auto_close int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             return;
-        if (server->n_connections >= LIMIT_API_CONNECTIONS)
+        if (!connections_make_room(server))
             continue;
         tune(fd);
         /* libwebsockets owns the descriptor from here, also when it fails. */

@@ -30,13 +30,17 @@ static struct exchange *exchange_free(struct exchange *exchange)
 
 static struct exchange *current(struct lws *wsi)
 {
-    return lws_get_opaque_user_data(wsi);
+    const struct connection *connection = lws_get_opaque_user_data(wsi);
+    return connection != NULL ? connection->exchange : NULL;
 }
 
 static void forget(struct lws *wsi)
 {
-    exchange_free(current(wsi));
-    lws_set_opaque_user_data(wsi, NULL);
+    struct connection *connection = lws_get_opaque_user_data(wsi);
+    if (connection == NULL)
+        return;
+    connection->exchange = exchange_free(connection->exchange);
+    connection_rests(connection);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------- */
@@ -286,18 +290,19 @@ static int on_request(struct lws *wsi)
     char *uri;
     int uri_len;
     int method = lws_http_get_uri_and_method(wsi, &uri, &uri_len);
-    if (method < 0)
+    struct connection *connection = lws_get_opaque_user_data(wsi);
+    if (method < 0 || connection == NULL)
         return -1;
     forget(wsi);
     struct exchange *exchange = mem_struct(struct exchange);
-    exchange->server = lws_context_user(lws_get_context(wsi));
+    exchange->server = connection->server;
     exchange->wsi = wsi;
     exchange->body = text_new(LIMIT_API_BODY);
     exchange->path = clean_path(uri, (size_t)uri_len);
     exchange->request.method = method_of(method);
     exchange->request.path = exchange->path;
     exchange->close = wants_close(wsi);
-    lws_set_opaque_user_data(wsi, exchange);
+    connection->exchange = exchange;
     read_args(exchange);
     exchange->route = route_find(&exchange->request);
     exchange->request.has_length = body_length(wsi, &exchange->body_missing);
@@ -403,13 +408,12 @@ int server_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     /* -Wswitch-enum would ask for a hundred cases of a foreign enum. */
     switch ((int)reason) {
     case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
-        server = lws_context_user(lws_get_context(wsi));
-        server->n_connections++;
+        connection_open(wsi);
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
         forget(wsi);
-        server = lws_context_user(lws_get_context(wsi));
-        server->n_connections -= server->n_connections > 0 ? 1 : 0;
+        if (lws_get_opaque_user_data(wsi) != NULL)
+            connection_close(lws_get_opaque_user_data(wsi));
         return 0;
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         server = lws_context_user(lws_get_context(wsi));

@@ -17,7 +17,18 @@ struct api_server {
     int fd;
     int port;
     size_t n_connections;
+    struct connection *first; /* in the order of their last answer, or of their coming */
+    struct connection *last;
     struct api_pending *pendings; /* unanswered orders */
+};
+
+/* The user data of its wsi, which has none once it was chosen to make room. */
+struct connection {
+    struct api_server *server;
+    struct lws *wsi;
+    struct connection *before;
+    struct connection *after;
+    struct exchange *exchange; /* NULL: it waits for a request */
 };
 
 struct api_pending {
@@ -49,6 +60,15 @@ struct exchange {
 lws_callback_function server_http_callback;
 /* Puts the reply into the exchange and asks to write it. Frees what the reply owns. */
 void server_http_answer(struct exchange *exchange, struct reply *reply);
+
+/* server_connections.c */
+void connection_open(struct lws *wsi);
+/* An exchange has ended. */
+void connection_rests(struct connection *connection);
+void connection_close(struct connection *connection);
+/* Is there room for another one? At the limit the one that has waited for longest is closed in its
+ * favour; false: all of them are being answered. */
+bool connections_make_room(struct api_server *server);
 
 /* server_settings.c */
 struct api_settings server_settings_copy(const struct api_settings *settings);

@@ -1,7 +1,10 @@
 /* The real server in a process of its own, asked by libcurl. */
 #include "sidecar/api/server.h"
 
+#include <arpa/inet.h>
 #include <check.h>
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -328,6 +331,117 @@ START_TEST(start_errors)
 }
 END_TEST
 
+/* ---- leaks ------------------------------------------------------------------------------------ */
+
+enum { LEAKED = 600 };
+
+static int connect_to(const struct api_process *child)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)child->port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void say(int fd, const char *words)
+{
+    ck_assert_int_eq(send(fd, words, strlen(words), MSG_NOSIGNAL), (ssize_t)strlen(words));
+}
+
+static void await_ok(int fd)
+{
+    char answer[512] = "";
+    ck_assert_int_gt(recv(fd, answer, sizeof(answer) - 1, 0), 0);
+    ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 200 OK"));
+}
+
+/* True once the other end has closed it; Check's limit is the deadline. */
+static bool is_closed(int fd)
+{
+    char bytes[4096];
+    ssize_t got = 1;
+    while (got > 0)
+        got = recv(fd, bytes, sizeof(bytes), 0);
+    return got == 0 || errno == ECONNRESET;
+}
+
+static bool is_open(int fd)
+{
+    struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+    return poll(&poll_fd, 1, 0) == 0;
+}
+
+/* A client that leaks its connections: whoever comes is let in, in place of the one that was idle for
+ * longest; one that is used stays, and so does one whose request is under way. */
+static void leak(const char *request)
+{
+    static int fds[LEAKED];
+    struct api_process child = api_process_start(&plain, "leader");
+    CURL *used = curl_easy_init();
+    struct api_call get = { .method = "GET" };
+    int slow = connect_to(&child);
+    say(slow, "PATCH /config HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{");
+    ck_assert_int_eq(api_process_ask_with(used, &child, "/liveness", &get).status, 200);
+    for (int i = 0; i < LEAKED; i++) {
+        fds[i] = connect_to(&child);
+        if (request != NULL) {
+            say(fds[i], request);
+            await_ok(fds[i]);
+        }
+        if (i % 50 == 0)
+            ck_assert_int_eq(api_process_ask_with(used, &child, "/liveness", &get).connects, 0);
+    }
+    ck_assert_int_eq(api_process_ask(&child, "GET", "/liveness", NULL).status, 200);
+    struct api_answer answer = api_process_ask_with(used, &child, "/liveness", &get);
+    ck_assert_int_eq(answer.status, 200);
+    ck_assert_int_eq(answer.connects, 0);
+    for (int i = 0; i < LEAKED - LIMIT_API_CONNECTIONS; i++)
+        ck_assert_msg(is_closed(fds[i]), "connection %d is open", i);
+    ck_assert(is_open(fds[LEAKED - 1]) && is_open(fds[LEAKED - LIMIT_API_CONNECTIONS / 2]));
+    say(slow, "\"a\": 1}");
+    await_ok(slow);
+    close(slow);
+    for (int i = 0; i < LEAKED; i++)
+        close(fds[i]);
+    curl_easy_cleanup(used);
+    api_process_stop(&child);
+}
+
+START_TEST(leaked_after_an_answer)
+{
+    leak("GET /liveness HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+END_TEST
+
+START_TEST(leaked_before_a_request)
+{
+    leak(NULL);
+}
+END_TEST
+
+/* With TLS: whoever has not even begun its handshake. */
+START_TEST(leaked_before_the_handshake)
+{
+    static int fds[LEAKED];
+    struct pki pki;
+    pki_init(&pki);
+    struct api_settings settings = tls_settings(&pki, API_VERIFY_NONE);
+    struct api_process child = api_process_start(&settings, "leader");
+    struct api_call get = { .method = "GET", .tls = true, .ca = pki.ca };
+    for (int i = 0; i < LEAKED; i++)
+        fds[i] = connect_to(&child);
+    CURL *curl = curl_easy_init();
+    ck_assert_int_eq(api_process_ask_with(curl, &child, "/liveness", &get).status, 200);
+    curl_easy_cleanup(curl);
+    for (int i = 0; i < LEAKED; i++)
+        close(fds[i]);
+    api_process_stop(&child);
+    pki_done(&pki);
+}
+END_TEST
+
 /* ---- speed ------------------------------------------------------------------------------------ */
 
 enum { SAMPLES = 2000 };
@@ -375,6 +489,9 @@ static Suite *suite(void)
     tcase_add_test(tcase, client_certificates);
     tcase_add_test(tcase, certificates_are_reloaded);
     tcase_add_test(tcase, start_errors);
+    tcase_add_test(tcase, leaked_after_an_answer);
+    tcase_add_test(tcase, leaked_before_a_request);
+    tcase_add_test(tcase, leaked_before_the_handshake);
     tcase_add_test(tcase, answers_at_once);
     suite_add_tcase(suite, tcase);
     return suite;
