@@ -76,11 +76,23 @@ static void on_worked(void *arg)
     free_job(job);
 }
 
+/* G3: a guard keeps the lock until it ends; one that we do not hear may have ended. */
+static bool lock_is_ours(const struct pg_op *op)
+{
+    return op_guard(op)->connected && op_guard(op)->lock_held;
+}
+
+static enum err_code leave_alone(struct op_job *job, struct err *err)
+{
+    return err_set(err, ERR_UNREACHABLE, "%s is left alone: the guard that held its lock is away",
+                   job->place.data);
+}
+
 void op_work(struct pg_op *op, struct op_job *job,
              enum err_code (*work)(struct op_job *job, struct err *err), op_after_fn *after)
 {
     assert(op->work == NULL);
-    job->work = work;
+    job->work = op->writes && !lock_is_ours(op) ? leave_alone : work;
     op->worked = after;
     op->work = loop_work(op->pg->parts.loop, do_work, on_worked, free_job, job);
 }
@@ -400,12 +412,6 @@ bool steps_postgres_has(enum step_kind kind)
     return kind < STEP_MAX && beginnings[kind].begin != NULL;
 }
 
-/* G3: a guard keeps the lock until it ends; one that we do not hear may have ended. */
-static bool lock_is_ours(const struct pg_op *op)
-{
-    return op_guard(op)->connected && op_guard(op)->lock_held;
-}
-
 /* The status decides: it came before the answer, and an old guard answers for a tool. */
 static void after_lock(struct pg_op *op, enum err_code code, const struct err *err)
 {
@@ -419,7 +425,8 @@ static void after_lock(struct pg_op *op, enum err_code code, const struct err *e
 /* The first thing that an operation does runs in the loop, too: it may end at once. */
 static void begin(struct pg_op *op)
 {
-    if (beginnings[op->step.kind].writes && !lock_is_ours(op))
+    op->writes = beginnings[op->step.kind].writes;
+    if (op->writes && !lock_is_ours(op))
         guard_hold_lock(op->pg->parts.guard, on_guard, new_ticket(op, after_lock));
     else
         beginnings[op->step.kind].begin(op);

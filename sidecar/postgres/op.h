@@ -48,6 +48,7 @@ struct pg_op {
     struct step step;
     struct plan_memory *memory;
     struct mono deadline;
+    bool writes; /* in PGDATA or what will become it: all its work needs the lock (G3) */
     step_done_fn *done;
     void *arg;
     enum err_code code;

@@ -468,6 +468,35 @@ START_TEST(test_nothing_without_the_lock)
 }
 END_TEST
 
+/* A clone whose guard ends in the middle: the lock is gone, so what is there now may be another's. */
+START_TEST(test_nothing_after_the_guard)
+{
+    char script[LIMIT_PATH], kept[LIMIT_PATH], words[LIMIT_PATH + 64], yaml[512];
+    struct step step = { .kind = STEP_BASE_BACKUP, .name = "d" };
+    struct pg_node d;
+    struct pg_node *const peers[] = { &d, NULL };
+    (void)snprintf(yaml, sizeof(yaml),
+                   "  create_replica_methods: [ours, basebackup]\n"
+                   "  ours: {command: %s/suicide, no_params: true}\n",
+                   folder);
+    pg_node_init(&d, "d", pg_node_free_port(), folder, yaml);
+    (void)snprintf(kept, sizeof(kept), "%s/data.new/data/kept", d.folder);
+    (void)snprintf(words, sizeof(words), "#!/bin/sh\nmkdir -p %s && kill -KILL $PPID && sleep 9\n",
+                   kept);
+    make_file(script, folder, "suicide", words);
+    ck_assert_int_eq(chmod(script, 0700), 0);
+    loop = loop_new();
+    pg_node_open(&d, loop, "{\"ttl\":10}");
+    ck_assert(pg_node_wait(&d, is_connected, NULL, PATIENCE_MS));
+    pg_node_look(&d, peers);
+    ck_assert_int_eq(pg_node_step(&d, &step), ERR_UNREACHABLE);
+    ck_assert_msg(strstr(d.err.text, "is left alone") != NULL, "%s", d.err.text);
+    ck_assert(file_exists(kept));
+    pg_node_close(&d);
+    loop_free(loop);
+}
+END_TEST
+
 int main(void)
 {
     if (!pg_node_become_postgres()) {
@@ -483,6 +512,7 @@ int main(void)
     TCase *quick = tcase_create("no server");
     tcase_add_test(quick, test_steps_that_are_ours);
     tcase_add_test(quick, test_nothing_without_the_lock);
+    tcase_add_test(quick, test_nothing_after_the_guard);
     suite_add_tcase(suite, quick);
     tcase_set_tags(tcase, "slow");
     tcase_set_timeout(tcase, 110);
