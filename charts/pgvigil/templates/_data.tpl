@@ -96,6 +96,7 @@ spec:
         {{- include "pgvigil.secretEnv" (dict "root" . "name" "PGVIGIL_REPLICATION_PASSWORD" "key" "replication-password") | nindent 8 }}
         {{- include "pgvigil.secretEnv" (dict "root" . "name" "PGVIGIL_REWIND_PASSWORD" "key" "rewind-password") | nindent 8 }}
         {{- include "pgvigil.secretEnv" (dict "root" . "name" "PGVIGIL_RESTAPI_PASSWORD" "key" "restapi-password") | nindent 8 }}
+        {{- include "pgvigil.externalEnv" . | nindent 8 }}
       ports:
         - {name: rest, containerPort: 8008}
       {{- include "pgvigil.probes" . | nindent 6 }}
@@ -113,9 +114,7 @@ spec:
         {{- end }}
         {{- include "pgvigil.names" . | nindent 8 }}
         {{- include "pgvigil.tlsMount" . | nindent 8 }}
-        {{- if .Values.etcd.external.secret }}
-        - {name: etcd-tls, mountPath: /etc/pgvigil/etcd-tls, readOnly: true}
-        {{- end }}
+        {{- include "pgvigil.externalMount" . | nindent 8 }}
   containers:
     - name: postgres
       image: {{ .Values.postgres.image }}

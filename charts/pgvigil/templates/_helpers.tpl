@@ -70,6 +70,7 @@ restapi:
   certfile: /etc/pgvigil/tls/tls.crt
   keyfile: /etc/pgvigil/tls/tls.key
   cafile: /etc/pgvigil/tls/ca.crt
+  verify_client: {{ .Values.restapi.verifyClient }}
 ctl:
   cacert: /etc/pgvigil/tls/ca.crt
   certfile: /etc/pgvigil/tls/tls.crt
@@ -81,6 +82,10 @@ etcd3:
   {{- with .Values.etcd.external.secret }}
   protocol: https
   cacert: /etc/pgvigil/etcd-tls/ca.crt
+  {{- if $.Values.etcd.external.clientCertificate }}
+  cert: /etc/pgvigil/etcd-tls/tls.crt
+  key: /etc/pgvigil/etcd-tls/tls.key
+  {{- end }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -154,6 +159,37 @@ matchExpressions:
   - {key: app.kubernetes.io/component, operator: In, values: {{ toJson .components }}}
 {{- end }}
 
+{{- define "pgvigil.memberPorts" -}}
+- {port: 5432}
+- {port: 8008}
+- {port: 2379}
+- {port: 2380}
+{{- end }}
+
+{{- define "pgvigil.monitoringRule" -}}
+- ports:
+    - {port: 8008}
+  {{- with .Values.networkPolicy.monitoring }}
+  from: {{ toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* Each other, DNS, and what the values say. */}}
+{{- define "pgvigil.egress" -}}
+- to:
+    - podSelector:
+        matchLabels: {{ include "pgvigil.selector" . | nindent 10 }}
+  ports: {{ include "pgvigil.memberPorts" . | nindent 4 }}
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+    - {port: 5353, protocol: UDP} # OpenShift's
+    - {port: 5353, protocol: TCP}
+{{- with .Values.networkPolicy.egress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- define "pgvigil.placement" -}}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{ toYaml . | nindent 2 }}
@@ -214,15 +250,35 @@ imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{/* Your own etcd: its files and its user. */}}
+{{- define "pgvigil.externalMount" -}}
+{{- if .Values.etcd.external.secret }}
+- {name: etcd-tls, mountPath: /etc/pgvigil/etcd-tls, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "pgvigil.externalEnv" -}}
+{{- with .Values.etcd.external.secret }}
+- name: PGVIGIL_ETCD3_USERNAME
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: username, optional: true}}
+- name: PGVIGIL_ETCD3_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: password, optional: true}}
+{{- end }}
+{{- end }}
+
+{{- define "pgvigil.externalVolume" -}}
+{{- with .Values.etcd.external.secret }}
+- name: etcd-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- end }}
+
 {{- define "pgvigil.tlsVolume" -}}
 {{- if include "pgvigil.tls" . }}
 - name: tls
   secret: {secretName: {{ .Release.Name }}-server, defaultMode: 0440}
 {{- end }}
-{{- with .Values.etcd.external.secret }}
-- name: etcd-tls
-  secret: {secretName: {{ . }}, defaultMode: 0440}
-{{- end }}
+{{- include "pgvigil.externalVolume" . }}
 {{- end }}
 
 {{- define "pgvigil.secretEnv" -}}

@@ -6,6 +6,26 @@
 {{- if regexMatch ":latest$|^[^:@]+$" .Values.postgres.image }}
 {{- fail (printf "postgres.image %q: name an exact tag or a digest; a tag that moves changes the C library, and with it the order of text in indexes" .Values.postgres.image) }}
 {{- end }}
+{{- range $name := list "synchronous_standby_names" "primary_conninfo" "primary_slot_name" "hot_standby" "wal_level"
+    "cluster_name" "port" "listen_addresses" "data_directory" "unix_socket_directories" "allow_alter_system" }}
+{{- if hasKey $.Values.postgresql.parameters $name }}
+{{- fail (printf "postgresql.parameters.%s: the cluster sets this itself; take it out" $name) }}
+{{- end }}
+{{- end }}
+{{- if and (ne .Values.restapi.verifyClient "none") (not (include "pgvigil.tls" .)) }}
+{{- fail (printf "restapi.verifyClient=%s: wants TLS; set tls.mode to make or given" .Values.restapi.verifyClient) }}
+{{- end }}
+{{- with .Values.etcd.external }}
+{{- if and (or .secret .clientCertificate) (not .endpoints) }}
+{{- fail "etcd.external: a secret without endpoints; the built-in etcd makes its own certificates (tls.mode)" }}
+{{- end }}
+{{- if and .clientCertificate (not .secret) }}
+{{- fail "etcd.external.clientCertificate: wants etcd.external.secret with ca.crt, tls.crt and tls.key" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.rolloutHook.enabled (eq (int .Values.controller.replicas) 0) }}
+{{- fail "rolloutHook.enabled: wants a controller, since it is the one that rolls; set controller.replicas to 1 or 2" }}
+{{- end }}
 {{- if and (eq .Values.routing "slice") (eq .Values.service.type "ExternalName") }}
 {{- fail "routing=slice and service.type=ExternalName exclude each other" }}
 {{- end }}
