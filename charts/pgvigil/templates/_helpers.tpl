@@ -18,6 +18,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ if eq .Values.topology "laptop" }}true{{ end }}
 {{- end }}
 
+{{- define "pgvigil.claimSize" -}}
+{{- if include "pgvigil.laptop" .root }}{{ ternary "2Gi" "512Mi" (eq .name "data") }}{{ else }}{{ get (get .root.Values.storage .name) "size" }}{{ end }}
+{{- end }}
+
 {{- define "pgvigil.external" -}}
 {{ if .Values.etcd.external.endpoints }}true{{ end }}
 {{- end }}

@@ -26,15 +26,36 @@
 {{- if and .Values.rolloutHook.enabled (eq (int .Values.controller.replicas) 0) }}
 {{- fail "rolloutHook.enabled: wants a controller, since it is the one that rolls; set controller.replicas to 1 or 2" }}
 {{- end }}
-{{- if and (eq .Values.routing "slice") (eq .Values.service.type "ExternalName") }}
-{{- fail "routing=slice and service.type=ExternalName exclude each other" }}
+{{- if and (eq .Values.routing "slice") (ne (int .Values.service.port) 5432) }}
+{{- fail (printf "service.port=%d: with routing=slice the Service has the port of PostgreSQL, 5432; take routing=label for another" (int .Values.service.port)) }}
 {{- end }}
-{{- $installed := lookup "apps/v1" "StatefulSet" .Release.Namespace .Release.Name }}
-{{- range $claim := (($installed.spec).volumeClaimTemplates) }}
-{{- $wanted := get $.Values.storage $claim.metadata.name }}
-{{- $size := ternary (ternary "2Gi" "512Mi" (eq $claim.metadata.name "data")) $wanted.size (eq $.Values.topology "laptop") }}
-{{- if ne $size $claim.spec.resources.requests.storage }}
-{{- fail (printf "storage.%s.size: is %s in the installed StatefulSet, and Kubernetes does not change it there. Enlarge the claims (kubectl patch pvc), then `kubectl delete statefulset %s --cascade=orphan` and upgrade again" $claim.metadata.name $claim.spec.resources.requests.storage $.Release.Name) }}
+{{- include "pgvigil.refuseStorage" . }}
+{{- end }}
+
+{{/* Kubernetes takes no change of a StatefulSet's claims, and does not say what to do. */}}
+{{- define "pgvigil.refuseStorage" -}}
+{{- $name := .Release.Name }}
+{{- $installed := lookup "apps/v1" "StatefulSet" .Release.Namespace $name }}
+{{- if $installed }}
+{{- $had := dict }}
+{{- range $claim := $installed.spec.volumeClaimTemplates }}
+{{- $_ := set $had $claim.metadata.name $claim.spec }}
+{{- end }}
+{{- if ne (hasKey $had "wal") (ne .Values.storage.wal.size "") }}
+{{- fail "storage.wal: the volume for WAL is neither added to an installed cluster nor taken away, since its data directories have their WAL where it was; install another release and move the data there" }}
+{{- end }}
+{{- if ne (hasKey $had "etcd") (eq (include "pgvigil.external" .) "") }}
+{{- fail "etcd.external: an installed cluster does not change from its own etcd to another, nor back; install another release and move the data there" }}
+{{- end }}
+{{- range $volume, $spec := $had }}
+{{- $wanted := get $.Values.storage $volume }}
+{{- $size := include "pgvigil.claimSize" (dict "root" $ "name" $volume) }}
+{{- if ne $size $spec.resources.requests.storage }}
+{{- fail (printf "storage.%s.size: is %s in the installed StatefulSet, and Kubernetes does not change it there. Enlarge the claims (kubectl patch pvc %s-%s-0 and so on), then `kubectl delete statefulset %s --cascade=orphan` and upgrade again" $volume $spec.resources.requests.storage $volume $name $name) }}
+{{- end }}
+{{- if ne (default "" $wanted.storageClass) (default "" $spec.storageClassName) }}
+{{- fail (printf "storage.%s.storageClass: is %q in the installed StatefulSet, and volumes do not change it. `kubectl delete statefulset %s --cascade=orphan`, upgrade again, then give up one member after the other, standbys first: kubectl delete pvc data-POD etcd-POD --wait=false; kubectl delete pod POD" $volume (default "" $spec.storageClassName) $name) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
