@@ -30,11 +30,13 @@ static bool excused(const struct sim *sim, int node)
     return host->thawed_us != 0 && sim->now_us - host->thawed_us < THAW_US;
 }
 
-/* What a thawed node had begun while it led; its guard ends it. */
+/* What a thawed node had begun while it led; its guard ends it. Another leads, or did last and its
+ * key is gone already; where nobody has led since, nothing is excused. */
 static bool begun_before(const struct sim *sim, int node)
 {
     const struct kv *kv = store_now(sim);
-    return excused(sim, node) && kv->leader.exists && kv->leader.owner != node;
+    int leads = kv->leader.exists ? kv->leader.owner : sim->last_leader;
+    return excused(sim, node) && leads != NODE_NONE && leads != node;
 }
 
 /* A key that came back with a restored store is nobody's; its process does not take it for its own. */

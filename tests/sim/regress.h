@@ -25,6 +25,7 @@ static const struct {
     { 2882, "waiting for a rival that /failsafe keeps out (L6)" },
     { 11398, "a lost leader that /failsafe did not name yet was kept out by it (L6)" },
     { 401581, "a key that came back with a restored store" },
+    { 191777, "a thawed node began to accept writes just when the next leader's key was gone" },
     { 16590, "a word of a member that had not looked at its disk" },
 };
 
