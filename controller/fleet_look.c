@@ -93,9 +93,7 @@ static void on_object(void *arg, const struct http_result *result)
     struct err err;
     auto_json json_t *object = NULL;
     fleet->look = http_call_free(fleet->look);
-    enum err_code code = kube_outcome(fleet->controller->kube, result, &err);
-    if (code == ERR_OK)
-        code = json_parse(result->body, result->body_len, "object", &object, &err);
+    enum err_code code = kube_answer(fleet->controller->kube, result, "object", &object, &err);
     if (code == ERR_OK || code == ERR_NOT_FOUND)
         take_object(fleet, object);
     else

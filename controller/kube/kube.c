@@ -196,6 +196,13 @@ enum err_code kube_outcome(struct kube *kube, const struct http_result *result, 
                    message != NULL ? message : "no message");
 }
 
+enum err_code kube_answer(struct kube *kube, const struct http_result *result, const char *name,
+                          json_t **ret_json, struct err *err)
+{
+    enum err_code code = kube_outcome(kube, result, err);
+    return code != ERR_OK ? code : json_parse(result->body, result->body_len, name, ret_json, err);
+}
+
 void kube_add_query(struct text *to, const char *text)
 {
     for (const char *c = text; *c != '\0'; c++) {

@@ -31,6 +31,9 @@ struct http_call *kube_send(struct kube *kube, const struct kube_request *reques
  * (other 4xx), ERR_UNREACHABLE (429, 5xx: again later), else the request's own failure. The text
  * carries the message of the Status object. */
 enum err_code kube_outcome(struct kube *kube, const struct http_result *result, struct err *err);
+/* The same, and what the answer carries, named `name` in errors: new reference. Also: of json_parse. */
+enum err_code kube_answer(struct kube *kube, const struct http_result *result, const char *name,
+                          json_t **ret_json, struct err *err);
 
 /* Appends text as it may stand in a query. */
 void kube_add_query(struct text *to, const char *text);

@@ -101,11 +101,11 @@ static void gone(struct patch *patch)
     finish(patch);
 }
 
-static enum err_code parse(const struct patch *patch, const struct http_result *result,
-                           struct pod *ret_pod, struct err *err)
+static enum err_code read_pod(const struct patch *patch, const struct http_result *result,
+                              struct pod *ret_pod, struct err *err)
 {
     auto_json json_t *object = NULL;
-    enum err_code code = json_parse(result->body, result->body_len, "pod", &object, err);
+    enum err_code code = kube_answer(patch->labeller->spec.kube, result, "pod", &object, err);
     return code != ERR_OK ? code : pod_from_json(object, patch->labeller->spec.key, ret_pod, err);
 }
 
@@ -116,9 +116,7 @@ static void on_looked(void *arg, const struct http_result *result)
     struct err err;
     struct pod pod;
     patch->call = http_call_free(patch->call);
-    enum err_code code = kube_outcome(patch->labeller->spec.kube, result, &err);
-    if (code == ERR_OK)
-        code = parse(patch, result, &pod, &err);
+    enum err_code code = read_pod(patch, result, &pod, &err);
     if (code == ERR_NOT_FOUND || (code == ERR_OK && strcmp(pod.uid, patch->uid) != 0))
         gone(patch);
     else
@@ -159,9 +157,7 @@ static void on_patched(void *arg, const struct http_result *result)
     struct err err;
     struct pod pod;
     patch->call = http_call_free(patch->call);
-    enum err_code code = kube_outcome(patch->labeller->spec.kube, result, &err);
-    if (code == ERR_OK)
-        code = parse(patch, result, &pod, &err);
+    enum err_code code = read_pod(patch, result, &pod, &err);
     if (code == ERR_OK)
         succeed(patch, &pod);
     else if (code == ERR_NOT_FOUND)

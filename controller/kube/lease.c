@@ -137,9 +137,7 @@ static void on_written(void *arg, const struct http_result *result)
     struct err err;
     json_t *record = NULL;
     lease->call = http_call_free(lease->call);
-    enum err_code code = kube_outcome(lease->spec.kube, result, &err);
-    if (code == ERR_OK)
-        code = json_parse(result->body, result->body_len, "lease", &record, &err);
+    enum err_code code = kube_answer(lease->spec.kube, result, "lease", &record, &err);
     source_arm_in(lease->timer, lease->times.retry_ms);
     if (lease->resigned)
         source_trigger(lease->changed);
@@ -182,9 +180,7 @@ static void on_read(void *arg, const struct http_result *result)
     struct err err;
     json_t *record = NULL;
     lease->call = http_call_free(lease->call);
-    enum err_code code = kube_outcome(lease->spec.kube, result, &err);
-    if (code == ERR_OK)
-        code = json_parse(result->body, result->body_len, "lease", &record, &err);
+    enum err_code code = kube_answer(lease->spec.kube, result, "lease", &record, &err);
     source_arm_in(lease->timer, lease->times.retry_ms);
     if (code != ERR_OK && code != ERR_NOT_FOUND) {
         log_debug("lease: %s", err.text);

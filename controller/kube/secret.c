@@ -39,14 +39,6 @@ static json_t *decode(const json_t *object)
     return texts;
 }
 
-static enum err_code parse(const struct kube_secret *secret, const struct http_result *result,
-                           json_t **ret_object, struct err *err)
-{
-    enum err_code code = kube_outcome(secret->spec.kube, result, err);
-    return code != ERR_OK ? code
-                          : json_parse(result->body, result->body_len, "secret", ret_object, err);
-}
-
 static void finish(struct kube_secret *secret, const json_t *data, const struct err *err)
 {
     secret->spec.done(secret->spec.arg, data, err);
@@ -58,7 +50,7 @@ static void on_written(void *arg, const struct http_result *result)
     struct err err;
     auto_json json_t *object = NULL;
     secret->call = http_call_free(secret->call);
-    enum err_code code = parse(secret, result, &object, &err);
+    enum err_code code = kube_answer(secret->spec.kube, result, "secret", &object, &err);
     if (code == ERR_CONFLICT) { /* somebody else was first: what has come of it? */
         read_secret(secret);
         return;
@@ -92,7 +84,7 @@ static void on_read(void *arg, const struct http_result *result)
     struct err err;
     auto_json json_t *object = NULL;
     secret->call = http_call_free(secret->call);
-    enum err_code code = parse(secret, result, &object, &err);
+    enum err_code code = kube_answer(secret->spec.kube, result, "secret", &object, &err);
     if (code != ERR_OK && code != ERR_NOT_FOUND) {
         finish(secret, NULL, &err);
         return;

@@ -173,7 +173,7 @@ static enum err_code take_page(struct kube_watch *watch, const struct http_resul
     auto_json json_t *list = NULL;
     const json_t *items;
     char version[KUBE_VERSION_MAX];
-    enum err_code code = json_parse(result->body, result->body_len, "list", &list, err);
+    enum err_code code = kube_answer(watch->spec.kube, result, "list", &list, err);
     struct json_reader reader = { .object = list, .name = "list" };
     if (code == ERR_OK)
         code = json_opt_array(reader, "items", &items, err);
@@ -207,9 +207,7 @@ static void on_page(void *arg, const struct http_result *result)
         expire(watch); /* the cursor has grown too old */
         return;
     }
-    enum err_code code = kube_outcome(watch->spec.kube, result, &err);
-    if (code == ERR_OK)
-        code = take_page(watch, result, &last, &err);
+    enum err_code code = take_page(watch, result, &last, &err);
     if (code != ERR_OK) {
         free(take(watch->cursor));
         fail(watch, err.text);

@@ -13,6 +13,7 @@
 #include "http/http.h"
 #include "tests/fake/kube_api.h"
 #include "tests/unit/support/etcd_server.h"
+#include "tests/unit/support/rest_client.h"
 #include "tests/unit/support/until.h"
 #include "json/json.h"
 
@@ -321,36 +322,19 @@ START_TEST(the_slice_leads_to_the_primary)
 }
 END_TEST
 
-static void on_answer(void *arg, const struct http_result *result)
-{
-    ck_assert_msg(result->code == ERR_OK, "%s", result->error);
-    (void)snprintf(arg, 4096, "%d %s", result->status, result->body);
-    loop_stop(loop);
-}
-
-static const char *ask(const char *path)
-{
-    static char answer[4096];
-    char url[100];
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", controller_port(controller), path);
-    const struct http_request request = { .url = url, .timeout_ms = 2000 };
-    struct http_call *call = http_start(http, &request, on_answer, answer);
-    loop_run(loop);
-    http_call_free(call);
-    return answer;
-}
-
 START_TEST(what_it_tells_of_itself)
 {
     kube_api_fail(api, "", 500, -1);
     controller = begin("c-0", &options);
-    ck_assert_str_eq(ask("/healthz"), "200 ok\n");
-    ck_assert_msg(strncmp(ask("/readyz"), "503 ", 4) == 0, "%s", ask("/readyz"));
+    struct rest_client client = { .loop = loop, .http = http, .port = controller_port(controller) };
+    rest_expect(&client, "GET /healthz", NULL, 200, "ok\n");
+    rest_expect(&client, "GET /readyz", NULL, 503, NULL);
     kube_api_fail(api, "", 0, 0);
     expect_labels("primary,replica");
-    ck_assert_str_eq(ask("/readyz"), "200 pods are watched, active\n");
-    const char *metrics = ask("/metrics");
-    ck_assert_msg(strstr(metrics, "\npgvigil_controller_primaries 1\n") != NULL, "%s", metrics);
+    rest_expect(&client, "GET /readyz", NULL, 200, "pods are watched, active\n");
+    rest_expect(&client, "GET /metrics", NULL, 200, NULL);
+    ck_assert_msg(strstr(client.body, "\npgvigil_controller_primaries 1\n") != NULL, "%s",
+                  client.body);
 }
 END_TEST
 

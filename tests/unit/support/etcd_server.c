@@ -1,15 +1,14 @@
 #include "etcd_server.h"
 
-#include <arpa/inet.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "etcd/members.h"
+#include "loopback.h"
 
 struct wait {
     struct loop *loop;
@@ -45,18 +44,6 @@ void run_until(struct loop *loop, const bool *done, int64_t ms)
 void run_for(struct loop *loop, int64_t ms)
 {
     wait_for(loop, NULL, ms);
-}
-
-static int free_port(void)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
 }
 
 static void on_gone(void *arg, const struct process_result *result)
@@ -143,8 +130,8 @@ static void start_all(struct etcd_cluster *cluster)
 {
     for (int i = 0; i < cluster->n; i++) {
         struct etcd_server *server = &cluster->servers[i];
-        server->client_port = free_port();
-        server->peer_port = free_port();
+        server->client_port = loopback_free_port();
+        server->peer_port = loopback_free_port();
         (void)snprintf(server->url, sizeof(server->url), "%s://127.0.0.1:%d", cluster->scheme,
                        server->client_port);
         (void)snprintf(server->peer_url, sizeof(server->peer_url), "http://127.0.0.1:%d",

@@ -1,10 +1,11 @@
 #include "lossy_proxy.h"
 
-#include <arpa/inet.h>
 #include <check.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "loopback.h"
 
 static void pair_close(struct lossy_pair *pair)
 {
@@ -51,12 +52,9 @@ static void on_connection(void *arg, int events)
     while (pair->client >= 0)
         pair++;
     ck_assert_ptr_ne(pair, proxy->pairs + LOSSY_CONNECTIONS);
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons((uint16_t)proxy->port),
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     pair->client = accept4(proxy->fd, NULL, NULL, SOCK_CLOEXEC);
-    pair->server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(pair->server, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    pair->server = loopback_dial(proxy->port);
+    if (pair->server < 0) {
         pair_close(pair); /* etcd does not listen yet */
         return;
     }
@@ -66,17 +64,12 @@ static void on_connection(void *arg, int events)
 
 void lossy_proxy_start(struct lossy_proxy *proxy, struct loop *loop, int port)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(address);
+    int own_port;
     *proxy = (struct lossy_proxy){ .loop = loop, .port = port };
     for (int pair = 0; pair < LOSSY_CONNECTIONS; pair++)
         proxy->pairs[pair] = (struct lossy_pair){ .proxy = proxy, .client = -1 };
-    proxy->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(proxy->fd, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(listen(proxy->fd, LOSSY_CONNECTIONS), 0);
-    ck_assert_int_eq(getsockname(proxy->fd, (struct sockaddr *)&address, &len), 0);
-    (void)snprintf(proxy->url, sizeof(proxy->url), "http://127.0.0.1:%d", ntohs(address.sin_port));
+    proxy->fd = loopback_listen(&own_port);
+    (void)snprintf(proxy->url, sizeof(proxy->url), "http://127.0.0.1:%d", own_port);
     proxy->source = loop_fd(loop, proxy->fd, LOOP_READ, on_connection, proxy);
 }
 

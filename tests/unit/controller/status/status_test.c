@@ -1,6 +1,5 @@
 #include "controller/status/status.h"
 
-#include <arpa/inet.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/support/loopback.h"
 #include "tests/unit/support/until.h"
 
 static struct loop *loop;
@@ -37,11 +37,8 @@ static void teardown(void)
 
 static int dial(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons((uint16_t)status_server_port(server)),
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    int fd = loopback_dial(status_server_port(server));
+    ck_assert_int_ge(fd, 0);
     return fd;
 }
 

@@ -1,7 +1,6 @@
 /* L6: a lease is held by rounds while a real etcd stands still, for as long as everybody accepts. */
 #include "sidecar/act/failsafe_round.h"
 
-#include <arpa/inet.h>
 #include <check.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../support/loopback.h"
 #include "../../support/store_node.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -66,16 +66,10 @@ static void on_connection(void *arg, int events)
 
 static void stub_start(struct stub *stub, const char *answer)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(address);
+    int port;
     *stub = (struct stub){ .answer = answer };
-    stub->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(stub->fd, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(listen(stub->fd, 8), 0);
-    ck_assert_int_eq(getsockname(stub->fd, (struct sockaddr *)&address, &len), 0);
-    (void)snprintf(stub->url, sizeof(stub->url), "http://127.0.0.1:%d/patroni",
-                   ntohs(address.sin_port));
+    stub->fd = loopback_listen(&port);
+    (void)snprintf(stub->url, sizeof(stub->url), "http://127.0.0.1:%d/patroni", port);
     stub->source = loop_fd(loop, stub->fd, LOOP_READ, on_connection, stub);
 }
 

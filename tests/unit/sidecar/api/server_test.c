@@ -1,7 +1,6 @@
 /* The real server in a process of its own, asked by libcurl. */
 #include "sidecar/api/server.h"
 
-#include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "../../support/api_process.h"
+#include "../../support/loopback.h"
 #include "../../support/pki.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -337,11 +337,8 @@ enum { LEAKED = 600 };
 
 static int connect_to(const struct api_process *child)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons((uint16_t)child->port),
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    int fd = loopback_dial(child->port);
+    ck_assert_int_ge(fd, 0);
     return fd;
 }
 

@@ -3,7 +3,6 @@
 
 #include <check.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../support/loopback.h"
 #include "sidecar/guard/guard.h"
 #include "json/json.h"
 
@@ -89,25 +89,10 @@ static void accept_one(void *arg, int events)
     close(fd);
 }
 
-static int listen_somewhere(int *ret_port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(listen(fd, 16), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    *ret_port = ntohs(address.sin_port);
-    return fd;
-}
-
 static char *url_of_free_port(void)
 {
     char url[64];
-    int port = 0;
-    close(listen_somewhere(&port));
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d", port);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d", loopback_free_port());
     return strdup(url);
 }
 
@@ -181,7 +166,7 @@ static void make_node(size_t at)
     (void)snprintf(node->state_dir, sizeof(node->state_dir), "%s/pgvigil", node->dir);
     (void)snprintf(node->socket, sizeof(node->socket), "%s/s", node->dir);
     (void)snprintf(node->lock, sizeof(node->lock), "%s/lock", node->dir);
-    node->api = listen_somewhere(&port);
+    node->api = loopback_listen(&port);
     node->accepting = loop_fd(world.loop, node->api, LOOP_READ, accept_one, node);
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d", port);
     *member =

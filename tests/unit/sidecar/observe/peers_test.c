@@ -1,6 +1,5 @@
 #include "sidecar/observe/peers.h"
 
-#include <arpa/inet.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "../../support/etcd_server.h"
+#include "../../support/loopback.h"
 #include "base/clock.h"
 #include "http/http.h"
 #include "sidecar/observe/peer_answer.h"
@@ -61,16 +61,10 @@ static void on_connection(void *arg, int events)
 
 static void stub_start(struct stub *stub, const char *body)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(address);
+    int port;
     *stub = (struct stub){ .body = body };
-    stub->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(stub->fd, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(listen(stub->fd, 8), 0);
-    ck_assert_int_eq(getsockname(stub->fd, (struct sockaddr *)&address, &len), 0);
-    (void)snprintf(stub->url, sizeof(stub->url), "http://127.0.0.1:%d/patroni",
-                   ntohs(address.sin_port));
+    stub->fd = loopback_listen(&port);
+    (void)snprintf(stub->url, sizeof(stub->url), "http://127.0.0.1:%d/patroni", port);
     stub->source = loop_fd(loop, stub->fd, LOOP_READ, on_connection, stub);
 }
 

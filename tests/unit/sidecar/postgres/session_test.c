@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../support/loopback.h"
 #include "base/clock.h"
 
 static struct {
@@ -33,14 +34,7 @@ static char no_tls[] = "disable";
 /* A server that accepts nobody by itself: the backlog does. */
 static void setup(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET };
-    socklen_t len = sizeof(address);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    world.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(world.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(listen(world.listener, 4), 0);
-    ck_assert_int_eq(getsockname(world.listener, (struct sockaddr *)&address, &len), 0);
-    world.port = ntohs(address.sin_port);
+    world.listener = loopback_listen(&world.port);
     world.accepted = -1;
     world.answers = 0;
     login.username = user;
