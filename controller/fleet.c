@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "controller/fleet_internal.h"
 #include "controller/rest.h"
+#include "controller/values.h"
 #include "etcd/kv.h"
 #include "etcd/table.h"
 
@@ -74,6 +75,22 @@ static void delete_pod(struct fleet *fleet, const struct pod *pod, const char *w
     fleet->call = kube_send(fleet->controller->kube, &request, on_kube, fleet);
 }
 
+/* The member looks once more itself whether anything waits. */
+static void restart(struct fleet *fleet, const struct cluster_view *cluster, const struct pod *pod)
+{
+    const struct member *member = cluster_member(cluster, pod->name);
+    auto_json json_t *body = json_pack("{s:b}", "restart_pending", 1);
+    log_info("fleet: member %s: a parameter of the values waits -> PostgreSQL is restarted",
+             pod->name);
+    fleet->doing = "restart";
+    fleet->restarted_at = loop_now(fleet->controller->loop);
+    (void)text_copy(fleet->restarted, sizeof(fleet->restarted), pod->name);
+    const struct rest_order order = {
+        .api_url = member->api_url, .method = "POST", .path = "/restart", .body = body
+    };
+    fleet->call = rest_send(fleet->controller, &order, on_rest, fleet);
+}
+
 /* ---- what pgvigilctl rollout reads ------------------------------------------------------------ */
 
 static void on_written(void *arg, const struct etcd_write_result *result)
@@ -124,6 +141,12 @@ static struct roll_view roll_view(struct fleet *fleet, const struct cluster_view
         .witness_exists = fleet->witness_exists,
         .witness_complete = fleet->witness_complete,
     };
+    const struct values *values = fleet->controller->values;
+    view.settings_current = values == NULL || values_current(values, fleet->stamp, view.now);
+    if (values != NULL && view.settings_current)
+        values_due(values, cluster, &view.due);
+    memcpy(view.restarted, fleet->restarted, sizeof(view.restarted));
+    view.restarted_at = fleet->restarted_at;
     memcpy(view.revision, fleet->revision, sizeof(view.revision));
     memcpy(view.stamp, fleet->stamp, sizeof(view.stamp));
     memcpy(view.witness_stamp, fleet->witness_stamp, sizeof(view.witness_stamp));
@@ -150,6 +173,9 @@ static bool roll(struct fleet *fleet, const struct cluster_view *cluster)
         return true;
     case ROLL_SWITCHOVER:
         switch_over(fleet, cluster->leader, decision.pod->name, decision.reason);
+        return true;
+    case ROLL_RESTART:
+        restart(fleet, cluster, decision.pod);
         return true;
     }
     return false;

@@ -29,10 +29,12 @@ struct fleet {
     struct http_call *call;
     const char *doing; /* static, for the log */
     struct mono healthy_since;
-    struct mono moved_at;     /* the last switchover away from a cordoned node; 0: none */
-    char removed[LIMIT_NAME]; /* the member whose removal was ordered last */
-    struct etcd_call *write;  /* of pgvigil/rollout */
-    char said[LIMIT_REASON];  /* as last written there */
+    struct mono moved_at;       /* the last switchover away from a cordoned node; 0: none */
+    char removed[LIMIT_NAME];   /* the member whose removal was ordered last */
+    char restarted[LIMIT_NAME]; /* the member that was told to restart last */
+    struct mono restarted_at;
+    struct etcd_call *write; /* of pgvigil/rollout */
+    char said[LIMIT_REASON]; /* as last written there */
 };
 
 /* fleet_look.c */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clean.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@ enum {
     RETRY_MS = 3000,
     REFUSED_MS = 60000, /* settings that the leader refuses; new ones are tried at once */
     WRITE_MS = 5000,
+    SETTLED_MS = 5000, /* until members have read new settings and asked their servers */
 };
 
 struct values {
@@ -28,6 +30,10 @@ struct values {
     struct source *timer;
     struct http_call *call;
     struct etcd_call *write;
+    bool told;                  /* of a ConfigMap, since the list began */
+    bool listed;                /* whether there is one is known */
+    char revision[LIMIT_LABEL]; /* of the ConfigMap; "": it does not say */
+    struct mono since;          /* when `now` was seen to be in force; 0: it is not */
 };
 
 json_t *values_patch(const json_t *before, const json_t *now)
@@ -36,7 +42,7 @@ json_t *values_patch(const json_t *before, const json_t *now)
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)(uintptr_t)before, key, value) {
-        if (json_object_get(now, key) == NULL)
+        if (json_object_get(now, key) == NULL && !json_is_null(value))
             json_object_set_new(patch, key, json_null());
     }
     json_object_foreach ((json_t *)(uintptr_t)now, key, value) {
@@ -49,17 +55,56 @@ json_t *values_patch(const json_t *before, const json_t *now)
     return patch;
 }
 
+static json_t *parameters_of(const json_t *settings)
+{
+    return json_object_get(json_object_get(settings, "postgresql"), "parameters");
+}
+
+json_t *values_note(const json_t *before, const json_t *now, const json_t *config)
+{
+    json_t *noted = json_deep_copy(now);
+    json_t *parameters = parameters_of(noted);
+    const char *name;
+    json_t *value;
+    json_object_foreach (parameters_of(before), name, value) {
+        (void)value;
+        if (json_object_get(parameters, name) == NULL &&
+            json_object_get(parameters_of(config), name) == NULL)
+            json_object_set_new(parameters, name, json_null());
+    }
+    return noted;
+}
+
+bool values_asked_for(const json_t *noted, const json_t *reason)
+{
+    const char *name, *waiting;
+    json_t *value, *more;
+    json_object_foreach (parameters_of(noted), name, value)
+        json_object_foreach ((json_t *)(uintptr_t)reason, waiting, more)
+            if (strcasecmp(name, waiting) == 0)
+                return true;
+    return false;
+}
+
 /* ---- the ConfigMap ---------------------------------------------------------------------------- */
 
-static void on_map(void *arg, enum kube_news news, const json_t *object)
+static void take_revision(struct values *values, const json_t *object)
 {
-    struct values *values = arg;
-    if (news == KUBE_NEWS_LIST || news == KUBE_NEWS_GONE) {
-        json_decref(values->now);
-        values->now = NULL; /* an uninstall removes nothing from /config */
-    }
-    if (news != KUBE_NEWS_PUT)
-        return;
+    const json_t *metadata = json_object_get(object, "metadata");
+    const json_t *annotations = json_object_get(metadata, "annotations");
+    const char *revision = json_string_value(json_object_get(annotations, "pgvigil/revision"));
+    (void)text_copy(values->revision, sizeof(values->revision), revision != NULL ? revision : "");
+}
+
+/* An uninstall removes nothing from /config. */
+static void drop_map(struct values *values)
+{
+    json_decref(values->now);
+    values->now = NULL;
+}
+
+static void take_map(struct values *values, const json_t *object)
+{
     const json_t *text = json_object_get(json_object_get(object, "data"), "config.yml");
     const char *yaml = json_string_value(text);
     json_t *tree = NULL;
@@ -71,11 +116,36 @@ static void on_map(void *arg, enum kube_news news, const json_t *object)
         json_decref(tree);
         return;
     }
-    if (!json_equal(values->now, tree))
+    if (!json_equal(values->now, tree)) {
         source_disarm(values->timer);
+        values->since = (struct mono){ 0 };
+    }
+    take_revision(values, object);
     json_decref(values->now);
     values->now = tree;
     controller_wake(values->controller);
+}
+
+static void on_map(void *arg, enum kube_news news, const json_t *object)
+{
+    struct values *values = arg;
+    switch (news) {
+    case KUBE_NEWS_LIST:
+        values->told = false;
+        break;
+    case KUBE_NEWS_PUT:
+        values->told = true;
+        take_map(values, object);
+        break;
+    case KUBE_NEWS_GONE:
+        drop_map(values);
+        break;
+    case KUBE_NEWS_LISTED:
+        values->listed = true;
+        if (!values->told)
+            drop_map(values);
+        break;
+    }
 }
 
 static void watch_map(struct values *values)
@@ -140,13 +210,13 @@ static void on_noted(void *arg, const struct etcd_write_result *result)
     source_arm_in(values->timer, RETRY_MS);
 }
 
-static void note_applied(struct values *values)
+static void note_applied(struct values *values, const json_t *noted)
 {
     const struct controller *controller = values->controller;
     auto_text struct text key = text_new(LIMIT_PATH);
     auto_text struct text text = text_new(LIMIT_API_BODY);
     text_addf(&key, "%s%s", controller->options->prefix, KEY_VALUES);
-    json_write(&text, values->now);
+    json_write(&text, noted);
     const struct etcd_put put = { .key = text_str(&key),
                                   .value = text_str(&text),
                                   .value_len = text.len };
@@ -181,10 +251,44 @@ void values_step(struct values *values)
     const struct rest_order order = {
         .api_url = api_url, .method = "PATCH", .path = "/config", .body = patch
     };
-    if (changed)
+    auto_json json_t *noted = values_note(before, values->now, config);
+    if (changed) {
+        values->since = (struct mono){ 0 };
         values->call = rest_send(controller, &order, on_patched, values);
-    else if (before == NULL || !json_equal(before, values->now))
-        note_applied(values);
+        return;
+    }
+    if (values->since.ms == 0)
+        values->since = loop_now(controller->loop);
+    if (!json_equal(before, noted))
+        note_applied(values, noted);
+}
+
+/* ---- restarts --------------------------------------------------------------------------------- */
+
+bool values_current(const struct values *values, const char *revision, struct mono now)
+{
+    if (values->now == NULL)
+        return values->listed;
+    return (values->revision[0] == '\0' || strcmp(values->revision, revision) == 0) &&
+           values->since.ms != 0 && mono_diff(now, values->since) >= SETTLED_MS;
+}
+
+void values_due(const struct values *values, const struct cluster_view *cluster,
+                struct names *ret_names)
+{
+    const struct controller *controller = values->controller;
+    *ret_names = (struct names){ 0 };
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        const struct member *member = &cluster->members[i];
+        if (!member->pending_restart)
+            continue;
+        auto_text struct text key = text_new(LIMIT_PATH);
+        text_addf(&key, "members/%s", member->name);
+        auto_json json_t *told = read_key(controller, text_str(&key));
+        auto_json json_t *noted = read_key(controller, KEY_VALUES);
+        if (values_asked_for(noted, json_object_get(told, "pending_restart_reason")))
+            names_add(ret_names, member->name);
+    }
 }
 
 struct values *values_new(struct controller *controller)

@@ -121,14 +121,59 @@ static const char *obstacle(const struct roll_view *view)
     return sync_is_full(view) ? NULL : "no standby is synchronous";
 }
 
+/* ---- parameters that wait for a restart ------------------------------------------------------- */
+
+/* Standbys first, the highest name first; the primary last. NULL: nothing waits. */
+static const struct pod *next_restart(const struct roll_view *view)
+{
+    const struct pod *best = NULL;
+    for (size_t i = 0; i < view->pods->n; i++) {
+        const struct pod *pod = &view->pods->pod[i];
+        if (pod->component != COMPONENT_DATA || !names_has(&view->due, pod->name))
+            continue;
+        if (best == NULL || leads(view, best) ||
+            (!leads(view, pod) && strcmp(pod->name, best->name) > 0))
+            best = pod;
+    }
+    return best;
+}
+
+static bool all_stream(const struct roll_view *view)
+{
+    int streaming = 0;
+    for (size_t i = 0; i < view->cluster->n_members; i++)
+        streaming += view->cluster->members[i].streaming;
+    return streaming + 1 >= view->replicas;
+}
+
+static struct roll_decision decide_restart(const struct roll_view *view)
+{
+    const struct pod *pod = next_restart(view);
+    if (pod == NULL)
+        return roll_is_healthy(view) ? (struct roll_decision){ .move = ROLL_DONE,
+                                                               .reason = "all pods are up to date" }
+                                     : waits("not every pod is ready");
+    if (view->cluster->paused)
+        return waits("a parameter waits for a restart, and the cluster is paused");
+    if (labels_primary(view->cluster, view->pods) == NULL)
+        return waits("there is no primary");
+    if (!all_stream(view) || !sync_is_full(view))
+        return waits("a parameter waits for a restart, and not every standby streams");
+    if (strcmp(view->restarted, pod->name) == 0 &&
+        mono_diff(view->now, view->restarted_at) < ROLL_RESTART_AGAIN_MS)
+        return waits("a member is being restarted");
+    return (struct roll_decision){ .move = ROLL_RESTART,
+                                   .pod = pod,
+                                   .reason = "a parameter waits for a restart" };
+}
+
 struct roll_decision roll_decide(const struct roll_view *view)
 {
     if (!view->cluster->known || !view->set_known)
         return waits("etcd or the StatefulSet is not known yet");
     if (!any_outdated(view))
-        return roll_is_healthy(view) ? (struct roll_decision){ .move = ROLL_DONE,
-                                                               .reason = "all pods are up to date" }
-                                     : waits("not every pod is ready");
+        return view->settings_current ? decide_restart(view)
+                                      : waits("the values' settings are not in force yet");
     const char *why = obstacle(view);
     if (why != NULL)
         return waits(why);

@@ -41,26 +41,6 @@ pgvigil:
   {{- end }}
 {{- end }}
 
-{{/* Parameters that PostgreSQL takes at its start only (context postmaster), and those of extensions, of which nobody knows:
-     a change of them makes a roll. All others are reloaded, and no pod is made anew for them. */}}
-{{- define "pgvigil.restartParameters" -}}
-{{- $fixed := list "archive_mode" "autovacuum_freeze_max_age" "autovacuum_max_workers" "autovacuum_multixact_freeze_max_age"
-    "autovacuum_worker_slots" "commit_timestamp_buffers" "data_sync_retry" "debug_io_direct" "dynamic_shared_memory_type"
-    "huge_page_size" "huge_pages" "ignore_invalid_pages" "io_max_combine_limit" "io_max_concurrency" "io_method"
-    "jit_provider" "logging_collector" "max_active_replication_origins" "max_connections" "max_files_per_process"
-    "max_locks_per_transaction" "max_logical_replication_workers" "max_notify_queue_pages" "max_pred_locks_per_transaction"
-    "max_prepared_transactions" "max_replication_slots" "max_wal_senders" "max_worker_processes" "min_dynamic_shared_memory"
-    "multixact_member_buffers" "multixact_offset_buffers" "notify_buffers" "reserved_connections" "serializable_buffers"
-    "shared_buffers" "shared_memory_type" "shared_preload_libraries" "subtransaction_buffers" "superuser_reserved_connections"
-    "track_activity_query_size" "track_commit_timestamp" "transaction_buffers" "unix_socket_group" "unix_socket_permissions"
-    "wal_buffers" "wal_decode_buffer_size" "wal_log_hints" -}}
-{{- range $name, $value := (include "pgvigil.settings" . | fromYaml).postgresql.parameters }}
-{{- if or (has $name $fixed) (contains "." $name) }}
-{{ $name }}={{ $value }}
-{{- end }}
-{{- end }}
-{{- end }}
-
 {{/* Run once in a new cluster, in the container of Postgres; $1 is a connection string. */}}
 {{- define "pgvigil.first" -}}
 set -eu
@@ -91,7 +71,7 @@ metadata:
     {{- end }}
   annotations:
     {{- include "pgvigil.podAnnotations" (dict "root" . "container" "postgres" "volumes" "run,tmp,socket,shm"
-        "config" (printf "%s\n%s" (include "pgvigil.dataOwn" .) (include "pgvigil.restartParameters" .))) | nindent 4 }}
+        "config" (include "pgvigil.dataOwn" .)) | nindent 4 }}
 spec:
   automountServiceAccountToken: false
   enableServiceLinks: false

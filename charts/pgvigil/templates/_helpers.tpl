@@ -313,7 +313,9 @@ pgvigil/config: {{ .config | sha256sum | trunc 16 }}
 {{- end }}
 {{- end }}
 
-{{/* What makes a roll: everything in the pods. The controller compares it between the two workloads. */}}
+{{/* What the controller has to bring about: the pods, and the settings, for which no pod is made anew. It compares the text
+     between the objects that carry it. */}}
 {{- define "pgvigil.revision" -}}
-{{ printf "%s\n%s" (include "pgvigil.dataTemplate" .) (include "pgvigil.witnessTemplate" .) | sha256sum | trunc 16 }}
+{{ printf "%s\n%s\n%s" (include "pgvigil.dataTemplate" .) (include "pgvigil.witnessTemplate" .) (include "pgvigil.settings" .)
+    | sha256sum | trunc 16 }}
 {{- end }}

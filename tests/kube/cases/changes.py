@@ -32,6 +32,7 @@ def upgrade_parameter(context):
     """helm upgrade with another max_connections: restarted in order, without a pod being made anew."""
     release, _ = context.up()
     writer = context.load()
+    before = uids(release)
     began = writer.now()
     release.upgrade(**{"postgresql.parameters.max_connections": 120})
 
@@ -39,6 +40,7 @@ def upgrade_parameter(context):
         return all(release.sql("show max_connections", p["metadata"]["name"]) == ["120"] for p in release.pods("data"))
     wait_for("max_connections 120 on every data pod", taken, 240, pause=1)
     words = context.settle(began, 8, timeout=240)
+    assert uids(release) == before, "a pod was made anew for a parameter"
     release.values.pop("postgresql.parameters.max_connections")
     return words
 

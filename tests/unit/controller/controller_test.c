@@ -484,6 +484,57 @@ START_TEST(the_roll_and_what_is_scaled_in)
 }
 END_TEST
 
+static void pending(const char *name, const char *role, const char *parameter)
+{
+    char path[100], value[400];
+    (void)snprintf(path, sizeof(path), "members/%s", name);
+    (void)snprintf(value, sizeof(value),
+                   "{\"api_url\":\"%s/patroni\",\"state\":\"running\",\"role\":\"%s\","
+                   "\"replication_state\":\"streaming\",\"timeline\":1,\"pending_restart\":true,"
+                   "\"pending_restart_reason\":{\"%s\":{}}}",
+                   kube_api_url(api), role, parameter);
+    key(path, value);
+}
+
+static void label_revision(const char *name, const char *revision)
+{
+    char path[200];
+    (void)snprintf(path, sizeof(path), PODS "%s", name);
+    json_t *object = json_deep_copy(kube_api_get(api, path));
+    json_object_set_new(json_object_get(json_object_get(object, "metadata"), "labels"),
+                        "controller-revision-hash", json_string(revision));
+    kube_api_put(api, path, object);
+}
+
+static bool was_restarted(void *arg)
+{
+    (void)arg;
+    return kube_api_get(api, "/restart/?") != NULL;
+}
+
+/* What the values set is restarted for, what a person has set by edit-config is not; no pod goes. */
+START_TEST(parameters_that_wait_for_a_restart)
+{
+    setenv("PGVIGIL_MANAGE", "settings,roll", 1);
+    objects("hash");
+    settings("postgresql: {parameters: {max_connections: 200}}\n");
+    key("config", "{\"ttl\":5,\"postgresql\":{\"parameters\":{\"max_connections\":200}}}");
+    label_revision("db-0", "hash");
+    label_revision("db-1", "hash");
+    pending("db-1", "replica", "wal_buffers");
+    controller = begin("c-0", &options);
+    expect_key("pgvigil/rollout", "the values' settings are not in force yet");
+    expect_key("pgvigil/values", "max_connections");
+    expect_key("pgvigil/rollout", "\"done\":true");
+    ck_assert(!was_restarted(NULL));
+    pending("db-1", "replica", "max_connections");
+    ck_assert(until(loop, was_restarted, NULL, 10000));
+    const json_t *order = kube_api_get(api, "/restart/?");
+    ck_assert(json_is_true(json_object_get(order, "restart_pending")));
+    ck_assert_ptr_nonnull(kube_api_get(api, PODS "db-1"));
+}
+END_TEST
+
 /* ---- secrets ---------------------------------------------------------------------------------- */
 
 #define SECRETS "/api/v1/namespaces/x/secrets/db-"
@@ -574,6 +625,7 @@ int main(void)
     tcase_add_test(tcase, events_of_what_changes);
     tcase_add_test(tcase, settings_are_merged);
     tcase_add_test(tcase, the_roll_and_what_is_scaled_in);
+    tcase_add_test(tcase, parameters_that_wait_for_a_restart);
     tcase_add_test(tcase, secrets_are_made_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -22,6 +22,9 @@ START_TEST(patches)
           "{\"postgresql\":{\"parameters\":{\"b\":3}}}",
           "{\"postgresql\":{\"use_slots\":null,\"parameters\":{\"a\":null,\"b\":3}}}" },
         { "{\"postgresql\":{\"parameters\":{}}}", "{}", "{\"postgresql\":null}" },
+        { "{\"postgresql\":{\"parameters\":{\"a\":null}}}",
+          "{\"postgresql\":{\"parameters\":{\"b\":3}}}",
+          "{\"postgresql\":{\"parameters\":{\"b\":3}}}" },
         { "{\"slots\":1}", "{\"slots\":{\"a\":{}}}", "{\"slots\":{\"a\":{}}}" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -41,11 +44,56 @@ START_TEST(patches)
 }
 END_TEST
 
+#define PARAMETERS(list) "{\"postgresql\":{\"parameters\":{" list "}}}"
+
+/* A parameter that was dropped stays ours until somebody sets it: its restart is ours, too. */
+START_TEST(what_is_remembered)
+{
+    static const struct {
+        const char *before, *now, *config, *noted;
+    } rows[] = {
+        { "{}", "{\"ttl\":10}", "{\"ttl\":10}", "{\"ttl\":10}" },
+        { PARAMETERS("\"a\":1,\"b\":2"), PARAMETERS("\"b\":2"), PARAMETERS("\"b\":2"),
+          PARAMETERS("\"b\":2,\"a\":null") },
+        { PARAMETERS("\"a\":null,\"b\":2"), PARAMETERS("\"b\":2"), PARAMETERS("\"b\":2"),
+          PARAMETERS("\"b\":2,\"a\":null") },
+        { PARAMETERS("\"a\":null"), PARAMETERS("\"b\":2"), PARAMETERS("\"b\":2,\"a\":5"),
+          PARAMETERS("\"b\":2") },
+        { PARAMETERS("\"a\":1"), "{\"ttl\":10}", "{\"ttl\":10}", "{\"ttl\":10}" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        auto_json json_t *before = json_loads(rows[i].before, 0, NULL);
+        auto_json json_t *now = json_loads(rows[i].now, 0, NULL);
+        auto_json json_t *config = json_loads(rows[i].config, 0, NULL);
+        auto_json json_t *noted = values_note(before, now, config);
+        auto_text struct text text = text_new(1000);
+        json_write(&text, noted);
+        ck_assert_str_eq(text_str(&text), rows[i].noted);
+    }
+}
+END_TEST
+
+START_TEST(whose_restart_it_is)
+{
+    auto_json json_t *noted = json_loads(PARAMETERS("\"Max_Connections\":200,\"a\":null"), 0, NULL);
+    auto_json json_t *ours = json_loads("{\"x\":{},\"max_connections\":{}}", 0, NULL);
+    auto_json json_t *dropped = json_loads("{\"a\":{}}", 0, NULL);
+    auto_json json_t *another = json_loads("{\"x\":{}}", 0, NULL);
+    ck_assert(values_asked_for(noted, ours));
+    ck_assert(values_asked_for(noted, dropped));
+    ck_assert(!values_asked_for(noted, another));
+    ck_assert(!values_asked_for(noted, NULL));
+    ck_assert(!values_asked_for(NULL, ours));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("values");
     TCase *tcase = tcase_create("values");
     tcase_add_test(tcase, patches);
+    tcase_add_test(tcase, what_is_remembered);
+    tcase_add_test(tcase, whose_restart_it_is);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -54,13 +54,14 @@ static void setup(void)
         .witness_complete = true,
         .witness_stamp = "2",
         .healthy_since = { 90000 },
+        .settings_current = true,
     };
 }
 
 static const char *decided(void)
 {
     static char text[400];
-    static const char *const moves[] = { "done", "wait", "delete", "switchover" };
+    static const char *const moves[] = { "done", "wait", "delete", "switchover", "restart" };
     struct roll_decision decision = roll_decide(&view);
     (void)snprintf(text, sizeof(text), "%s %s", moves[decision.move],
                    decision.pod != NULL ? decision.pod->name : decision.reason);
@@ -81,6 +82,71 @@ START_TEST(the_order)
     ck_assert_str_eq(decided(), "done all pods are up to date");
     pods.pod[0].ready = false;
     ck_assert_str_eq(decided(), "wait not every pod is ready");
+}
+END_TEST
+
+static void all_new(void)
+{
+    for (size_t i = 0; i < pods.n; i++)
+        (void)text_copy(pods.pod[i].revision, LIMIT_LABEL, "new");
+}
+
+/* A parameter that waits for a restart: standbys first, the highest first; the primary in place; no pod
+ * is deleted; what a standby keeps from its primary comes after that. */
+START_TEST(restarts)
+{
+    (void)add_pod("db-2", COMPONENT_DATA, "new");
+    add_member("db-2", MEMBER_ROLE_REPLICA);
+    view.replicas = 3;
+    names_add(&view.due, "db-0");
+    names_add(&view.due, "db-1");
+    names_add(&view.due, "db-2");
+    ck_assert_str_eq(decided(), "delete db-1"); /* a pod that is made anew has it all */
+    all_new();
+    ck_assert_str_eq(decided(), "restart db-2");
+    (void)text_copy(view.restarted, LIMIT_NAME, "db-2");
+    view.restarted_at = (struct mono){ 40001 };
+    ck_assert_str_eq(decided(), "wait a member is being restarted");
+    view.restarted_at = (struct mono){ 40000 };
+    ck_assert_str_eq(decided(), "restart db-2");
+    view.restarted_at = (struct mono){ 99000 };
+    names_remove(&view.due, "db-2");
+    ck_assert_str_eq(decided(), "restart db-1");
+    names_remove(&view.due, "db-1");
+    ck_assert_str_eq(decided(), "restart db-0");
+    names_remove(&view.due, "db-0");
+    ck_assert_str_eq(decided(), "done all pods are up to date");
+    names_add(&view.due, "db-1"); /* it had kept what the primary had */
+    ck_assert_str_eq(decided(), "restart db-1");
+    names_add(&view.due, "gone");
+    names_remove(&view.due, "db-1");
+    ck_assert_str_eq(decided(), "done all pods are up to date");
+}
+END_TEST
+
+START_TEST(what_holds_a_restart_up)
+{
+    all_new();
+    names_add(&view.due, "db-0");
+    view.settings_current = false;
+    ck_assert_str_eq(decided(), "wait the values' settings are not in force yet");
+    view.settings_current = true;
+    cluster.members[1].streaming = false;
+    ck_assert_str_eq(decided(),
+                     "wait a parameter waits for a restart, and not every standby streams");
+    cluster.members[1].streaming = true;
+    names_remove(&cluster.sync.standbys, "db-1");
+    ck_assert_str_eq(decided(),
+                     "wait a parameter waits for a restart, and not every standby streams");
+    names_add(&cluster.sync.standbys, "db-1");
+    cluster.paused = true;
+    ck_assert_str_eq(decided(), "wait a parameter waits for a restart, and the cluster is paused");
+    cluster.paused = false;
+    cluster.members[0].role = MEMBER_ROLE_REPLICA;
+    ck_assert_str_eq(decided(), "wait there is no primary");
+    cluster.members[0].role = MEMBER_ROLE_PRIMARY;
+    pods.pod[2].ready = false; /* the witness has no part in it */
+    ck_assert_str_eq(decided(), "restart db-0");
 }
 END_TEST
 
@@ -184,6 +250,8 @@ int main(void)
     TCase *tcase = tcase_create("roll");
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, the_order);
+    tcase_add_test(tcase, restarts);
+    tcase_add_test(tcase, what_holds_a_restart_up);
     tcase_add_test(tcase, three_data_pods_highest_first);
     tcase_add_test(tcase, what_holds_it_up);
     tcase_add_test(tcase, a_broken_pod_is_mended);
