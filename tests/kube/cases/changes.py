@@ -1,5 +1,9 @@
 """Changes that a person makes: settings, images, numbers of pods, wrong values."""
+import yaml
+
+from kubelab import images
 from kubelab.cluster import wait_for
+from kubelab.release import CHART
 from lab.docker import CommandFailed, docker
 
 from . import DEFAULTS, case
@@ -15,7 +19,7 @@ def uids(release):
     return {p["metadata"]["uid"] for p in release.pods("data") + release.pods("witness")}
 
 
-@case("rolling-restart")
+@case("rolling-restart", both=True)
 def rolling_restart(context):
     """A changed pod template: standby and witness first, then the primary after a switchover."""
     release, _ = context.up()
@@ -24,7 +28,7 @@ def rolling_restart(context):
     began = writer.now()
     release.upgrade(**{"podAnnotations": {"rolled": str(began)}})
     wait_for("every pod to be another one", lambda: rolled(release, before), 240, pause=1)
-    return context.settle(began, 4, timeout=240)
+    return context.settle(began, timeout=240)
 
 
 @case("upgrade-parameter")
@@ -39,29 +43,25 @@ def upgrade_parameter(context):
     def taken():
         return all(release.sql("show max_connections", p["metadata"]["name"]) == ["120"] for p in release.pods("data"))
     wait_for("max_connections 120 on every data pod", taken, 240, pause=1)
-    words = context.settle(began, 8, timeout=240)
+    words = context.settle(began, timeout=240)
     assert uids(release) == before, "a pod was made anew for a parameter"
-    release.values.pop("postgresql.parameters.max_connections")
     return words
 
 
 @case("upgrade-images")
 def upgrade_images(context):
     """helm upgrade to new images of sidecar and Postgres: one switchover, no lost row."""
-    from kubelab import images
-    release, primary = context.up()
-    docker("tag", "pgvigil/sidecar:0.1.0", "pgvigil/sidecar:0.1.0-next")
-    docker("tag", "pgvigil/postgres", "postgres:17.12-next")
-    if context.machine is not None:
-        images.load(["pgvigil/sidecar:0.1.0-next", "postgres:17.12-next"])
+    release, _ = context.up()
+    with open(f"{CHART}/values.yaml", encoding="utf-8") as source:
+        values = yaml.safe_load(source)
+    next_ones = {f"{part}.image": values[part]["image"] + "-next" for part in ("sidecar", "postgres")}
+    images.rename({values[part]["image"]: next_ones[f"{part}.image"] for part in ("sidecar", "postgres")}, context.machine)
     writer = context.load()
     before = uids(release)
     began = writer.now()
-    release.upgrade(**{"sidecar.image": "pgvigil/sidecar:0.1.0-next", "postgres.image": "postgres:17.12-next"})
+    release.upgrade(**next_ones)
     wait_for("every pod to be another one", lambda: rolled(release, before), 240, pause=1)
-    words = context.settle(began, 4, timeout=240)
-    assert release.primary() != primary, "the primary is where it was: there were two switchovers, or none"
-    return words
+    return context.settle(began, timeout=240)
 
 
 @case("scale")
@@ -80,7 +80,7 @@ def scale(context):
         slots = release.sql("select slot_name from pg_replication_slots")
         return all(m["name"] != f"{release.name}-2" for m in view["members"]) and not any("2" in s for s in slots)
     wait_for("member key and slot of the third to be gone", forgotten, 90, pause=1)
-    return context.settle(began, 4)
+    return context.settle(began, moves=0)
 
 
 @case("wrong-values", short=True)

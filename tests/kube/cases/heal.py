@@ -1,5 +1,6 @@
 """What is killed, and what heals by itself."""
 from kubelab.cluster import wait_for
+from kubelab.release import container_status
 
 from . import case
 
@@ -14,60 +15,49 @@ def install(context):
     return f"primary {primary}"
 
 
-def in_container(release, pod, container, *argv):
-    return release.kubectl("exec", pod, "-c", container, "--", *argv, timeout=30)
-
-
-@case("postmaster-killed", short=True)
+@case("postmaster-killed", short=True, both=True)
 def postmaster_killed(context):
     """SIGKILL to the primary's postmaster: the standby takes over, the old primary comes back as standby."""
     release, primary = context.up()
     writer = context.load()
     began = writer.now()
-    in_container(release, primary, "postgres", "sh", "-c",
-                 "kill -9 $(head -n 1 /var/lib/postgresql/data/pgdata/postmaster.pid)")
+    release.kill_postmaster(primary)
     release.wait_primary(other_than=primary)
-    return context.settle(began, 4)
+    return context.settle(began)
 
 
-def container_killed(context, container):
+def container_killed(context, container, moves):
     """Its first process is the guard: with it everything in the container dies."""
     release, primary = context.up()
     writer = context.load()
-    began = writer.now()
     pod = release.get("pod", primary)
-    statuses = pod["status"].get("initContainerStatuses", []) + pod["status"]["containerStatuses"]
-    identity = next(s["containerID"] for s in statuses if s["name"] == container).split("//")[1]
-    context.machine.node_exec(pod["spec"]["nodeName"], "ctr", "-n", "k8s.io", "tasks", "kill", "-a", "-s", "SIGKILL",
-                              identity, timeout=30)
-
-    def restarted():
-        found = release.get("pod", primary)["status"]
-        return next(s["restartCount"] for s in found.get("initContainerStatuses", []) + found["containerStatuses"]
-                    if s["name"] == container) > 0
-    wait_for(f"container {container} of {primary} to be started again", restarted, 60)
-    return context.settle(began, 4)
+    status = container_status(pod, container)
+    began = writer.now()
+    context.machine.container_task(pod["spec"]["nodeName"], status, "kill", "-a", "-s", "SIGKILL")
+    wait_for(f"container {container} of {primary} to be started again",
+             lambda: container_status(release.get("pod", primary), container)["restartCount"] > status["restartCount"], 60)
+    return context.settle(began, moves=moves)
 
 
 @case("postgres-container-killed", own=True)
 def postgres_container_killed(context):
     """The primary's container `postgres` dies as a whole."""
-    return container_killed(context, "postgres")
+    return container_killed(context, "postgres", moves=1)
 
 
 @case("sidecar-container-killed", own=True)
 def sidecar_container_killed(context):
     """The primary's container `sidecar` dies as a whole: Postgres goes on, or is handed over in order."""
-    return container_killed(context, "sidecar")
+    return container_killed(context, "sidecar", moves=None)
 
 
 @case("etcd-container-killed", own=True)
 def etcd_container_killed(context):
     """The container `etcd` of the primary's pod dies as a whole."""
-    return container_killed(context, "etcd")
+    return container_killed(context, "etcd", moves=None)
 
 
-@case("primary-pod-deleted", short=True)
+@case("primary-pod-deleted", short=True, both=True)
 def primary_pod_deleted(context):
     """The primary's pod is deleted: handed over in order; made anew, it follows."""
     release, primary = context.up()
@@ -75,7 +65,7 @@ def primary_pod_deleted(context):
     began = writer.now()
     release.kubectl("delete", "pod", primary, "--wait=false")
     release.wait_primary(other_than=primary)
-    return context.settle(began, 4)
+    return context.settle(began)
 
 
 @case("primary-pod-deleted-by-force")
@@ -98,7 +88,7 @@ def witness_deleted(context):
     old = release.pods("witness")[0]["metadata"]["name"]
     release.kubectl("delete", "pod", old, "--wait=false")
     wait_for("another witness", lambda: all(p["metadata"]["name"] != old for p in release.pods("witness")), 60)
-    return context.settle(began, 1)
+    return context.settle(began, 1, moves=0)
 
 
 @case("both-data-pods-deleted")
@@ -108,10 +98,10 @@ def both_data_pods_deleted(context):
     writer = context.load()
     began = writer.now()
     release.kubectl("delete", "pod", *(p["metadata"]["name"] for p in release.pods("data")), "--wait=false")
-    return context.settle(began, 90)
+    return context.settle(began, 60, moves=None)
 
 
-@case("drain", short=True)
+@case("drain", short=True, both=True)
 def drain(context):
     """The primary's node is drained: handed over; the pod comes back when the node does."""
     release, primary = context.up()
@@ -123,7 +113,7 @@ def drain(context):
         release.wait_primary(other_than=primary)
     finally:
         release.kubectl("uncordon", node)
-    return context.settle(began, 4)
+    return context.settle(began)
 
 
 @case("uninstall", short=True)

@@ -4,7 +4,7 @@ import time
 from lab.docker import CommandFailed
 
 from . import images, layout, machine
-from .machine import kubectl, node_exec
+from .machine import kubectl
 
 BASE_IMAGES = (layout.PAUSE, layout.COREDNS, "pgvigil/kube-client:1")
 
@@ -24,10 +24,6 @@ def wait_for(what, look, timeout, pause=0.1):
         time.sleep(pause)
 
 
-def _containerd_answers(worker):
-    return node_exec(worker, "ctr", "version", check=False, timeout=10).find("Server:") >= 0
-
-
 def _ready_nodes():
     out = kubectl("get", "nodes", "-o", 'jsonpath={range .items[*]}{.metadata.name} '
                   '{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}')
@@ -35,23 +31,23 @@ def _ready_nodes():
 
 
 def up(say=print, more_images=()):
-    """A cluster whose DNS answers. What is up already is left as it is."""
+    """A cluster whose DNS answers. One that is up already is given the images that are new."""
     began = time.monotonic()
 
     def told(what):
         say(f"{time.monotonic() - began:5.1f} s  {what}")
     if machine.is_up() and machine.try_ready():
-        told("the cluster is up already")
+        images.load([*BASE_IMAGES, *more_images])
+        told("the cluster is up already; images that are new are loaded")
         return
     machine.end()
     images.build()
     told("images of the machines are there")
-    machine.start()
-    told("machines started")
-    for worker in layout.WORKERS:
-        wait_for(f"containerd on {worker}", lambda w=worker: _containerd_answers(w), 30)
-    images.load([*BASE_IMAGES, *more_images])
+    machine.start_control()
+    images.seed([*BASE_IMAGES, *more_images])
     told("images loaded")
+    machine.start_workers()
+    told("machines started")
     wait_for("the API server", machine.try_ready, 60)
     wait_for("the manifests of DNS and storage",
              lambda: kubectl("apply", "-f", f"{machine.FILES}/manifests.json"), 30)

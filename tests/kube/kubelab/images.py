@@ -1,9 +1,9 @@
 """Images without a registry: built here, handed to each node's containerd."""
 import hashlib
+import json
 import os
 import subprocess
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 
 import yaml
 
@@ -52,19 +52,53 @@ def build():
     _coredns()
 
 
-def load(names, workers=layout.WORKERS):
-    """Into containerd of every worker, side by side: each reads the same stream of the engine's."""
-    def one(worker):
-        done = subprocess.run(["docker", "exec", "-i", machine.container(worker), "ctr", "-n", "k8s.io", "images",
-                               "import", "--local", "-"], stdin=streams[worker], capture_output=True, timeout=600)
-        streams[worker].close()
-        if done.returncode != 0:
-            raise CommandFailed(f"loading images into {worker}: {done.stderr.decode(errors='replace')[-2000:]}")
-    with tempfile.NamedTemporaryFile() as packed:
-        subprocess.run(["docker", "save", "-o", packed.name, *names], check=True, timeout=600)
-        streams = {w: open(packed.name, "rb") for w in workers}
-        with ThreadPoolExecutor(len(workers)) as pool:
-            list(pool.map(one, workers))
+def _hand_over(names, command, what):
+    """The engine's stream of these images into a command, without a file between them."""
+    with subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE) as saving:
+        done = subprocess.run(command, stdin=saving.stdout, capture_output=True, timeout=600)
+        saving.stdout.close()
+    if saving.returncode != 0 or done.returncode != 0:
+        raise CommandFailed(f"{what}: {done.stderr.decode(errors='replace')[-2000:]}")
+
+
+# What the machines have: image name -> the engine's id.
+LOADED = os.path.join(machine.STATE, "images.json")
+
+
+def _loaded():
+    if not os.path.exists(LOADED):
+        return {}
+    with open(LOADED, encoding="utf-8") as source:
+        return json.load(source)
+
+
+def _ids(names):
+    return {n: docker("image", "inspect", "-f", "{{.Id}}", n) for n in names}
+
+
+def seed(names):
+    """Into the stores of all machines, before they run: unpacked once, linked for the others."""
+    _hand_over(names, machine.seeder(), "loading images")
+    layout.write(machine.STATE, "images.json", _ids(names))
+
+
+def load(names):
+    """Into containerd of every worker that runs, one after the other; those that it has not."""
+    have, ids = _loaded(), _ids(names)
+    new = [n for n in names if have.get(n) != ids[n]]
+    for worker in layout.WORKERS if new else ():
+        _hand_over(new, ["docker", "exec", "-i", machine.container(worker), "ctr", "-n", "k8s.io", "images", "import",
+                         "--local", "-"], f"loading images into {worker}")
+    layout.write(machine.STATE, "images.json", {**have, **ids})
+
+
+def rename(names, own_machine):
+    """Gives images further names, as a new release would bring them; in a cluster of theirs nothing can be given."""
+    for old, new in names.items():
+        docker("tag", old, new)
+        for worker in layout.WORKERS if own_machine else ():
+            full = [n if "/" in n else f"library/{n}" for n in (old, new)]
+            machine.node_exec(worker, "ctr", "-n", "k8s.io", "images", "tag", "--force", *(f"docker.io/{n}" for n in full))
 
 
 def of_the_chart():

@@ -43,8 +43,9 @@ def kubeconfig(keys, name):
 
 CONTAINERD = f"""\
 version = 3
-root = "/var/lib/containerd"
 state = "/run/containerd"
+[plugins.'io.containerd.metadata.v1.bolt']
+  no_sync = true
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = "overlayfs"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]

@@ -14,6 +14,10 @@ STATE = os.path.abspath(os.path.join(HERE, "..", "..", "build", "kube"))
 FILES = os.path.join(STATE, "files")
 KUBECONFIG = os.path.join(STATE, "kubeconfig")
 LABEL = f"pgvigil={NAME}"
+IMAGES = f"{NAME}-images"
+
+# PGVIGIL_KUBE_TMPFS=1: the machines' disks and the pods' volumes are memory (about 3 GB): quick, and easy on the disk.
+IN_MEMORY = os.environ.get("PGVIGIL_KUBE_TMPFS") == "1"
 
 # Kubelet writes some of these for the whole machine, and four of it with containerd need more watches
 # than a machine has by default.
@@ -99,7 +103,7 @@ def write_files():
     layout.write(FILES, "kube-proxy.yaml", layout.PROXY)
     layout.write(FILES, "resolv.conf", "")
     layout.write(FILES, "manifests.json", {"apiVersion": "v1", "kind": "List", "items": layout.manifests()})
-    for script in ("worker.sh", "control.sh", "volumes.py"):
+    for script in ("worker.sh", "control.sh", "seed.sh", "volumes.py"):
         shutil.copy(os.path.join(HERE, "node", script), FILES)
     shutil.copy(os.path.join(FILES, "admin.conf"), KUBECONFIG)
 
@@ -117,29 +121,49 @@ def _common(name, ip):
             "-e", "ROUTES=" + " ".join(f"{layout.pod_range(w)}={layout.address(w)}" for w in WORKERS if w != name)]
 
 
+def create_volume(name):
+    where = ("--opt", "type=tmpfs", "--opt", "device=tmpfs") if IN_MEMORY else ()
+    docker("volume", "create", "--label", LABEL, *where, name)
+
+
+def kubelet_volume(worker):
+    return f"{container(worker)}-kubelet"
+
+
 def create_worker(worker):
-    for folder in ("containerd", "kubelet"):
-        docker("volume", "create", "--label", LABEL, f"{container(worker)}-{folder}")
     docker(*_common(worker, layout.address(worker)), *programs(True),
-           "-v", f"{container(worker)}-containerd:/var/lib/containerd",
-           "-v", f"{container(worker)}-kubelet:/var/lib/kubelet",
+           "-v", f"{IMAGES}:/images", "-v", f"{kubelet_volume(worker)}:/var/lib/kubelet",
            "-e", f"NODE_IP={layout.address(worker)}", "-e", f"CIDR={layout.pod_range(worker)}",
            "--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "net.ipv4.conf.all.rp_filter=0",
            "pgvigil/kube-node:1", "sh", "/kube/worker.sh")
 
 
 def create_control():
-    docker(*_common("control", layout.CONTROL), *programs(False), "-e", f"ADDRESS={layout.CONTROL}",
+    # A volume in memory lasts as long as a running container has it: a worker that is killed is to find its own again.
+    held = [word for w in WORKERS for word in ("-v", f"{kubelet_volume(w)}:/held/{w}")]
+    docker(*_common("control", layout.CONTROL), *programs(False), "-v", f"{IMAGES}:/images", *held, "-e", f"ADDRESS={layout.CONTROL}",
            "-e", "KUBECONFIG=/kube/admin.conf", "pgvigil/kube-node:1", "sh", "/kube/control.sh")
 
 
-def start():
+def start_control():
+    """The control plane, with everything that the workers need."""
     save_sysctls()
     write_files()
     docker("network", "create", "--label", LABEL, "--subnet", layout.SUBNET, NAME)
-    docker("volume", "create", "--label", LABEL, f"{NAME}-volumes")
+    for volume in (f"{NAME}-volumes", IMAGES, *map(kubelet_volume, WORKERS)):
+        create_volume(volume)
     create_control()
     docker("start", container("control"))
+
+
+def seeder():
+    """The command that reads images from its input and lays them into the store of each machine, once for all."""
+    return ["docker", "run", "--rm", "-i", "--label", LABEL, "--network", "none", *RIGHTS, "--tmpfs", "/run:exec", "--tmpfs", "/tmp:exec",
+            "-v", f"{host_path(FILES)}:/kube:ro", "-v", f"{IMAGES}:/images", *programs(True),
+            "pgvigil/kube-node:1", "sh", "/kube/seed.sh", *WORKERS]
+
+
+def start_workers():
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(create_worker, WORKERS))
         list(pool.map(lambda w: docker("start", container(w)), WORKERS))
@@ -170,6 +194,11 @@ def kubectl(*argv, **more):
 
 def node_exec(worker, *argv, **more):
     return docker("exec", container(worker), *argv, **more)
+
+
+def container_task(worker, status, verb, *options, argv=()):
+    """ctr tasks VERB on the container that a pod's status names: past kubelet and the API server."""
+    return node_exec(worker, "ctr", "-n", "k8s.io", "tasks", verb, *options, status["containerID"].split("//")[1], *argv)
 
 
 def try_ready():

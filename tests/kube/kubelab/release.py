@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import time
+from datetime import datetime
 
 from lab.docker import CommandFailed, run
 
@@ -11,6 +12,7 @@ from .cluster import wait_for
 
 CHART = os.path.join(machine.HERE, "..", "..", "charts", "pgvigil")
 CLIENT_IMAGE = os.environ.get("PGVIGIL_CLIENT_IMAGE", "pgvigil/kube-client:1")
+KILL_POSTMASTER = "kill -9 $(head -n 1 /var/lib/postgresql/data/pgdata/postmaster.pid)"
 ENFORCE = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 
 
@@ -98,6 +100,16 @@ class Release:
                 return pod["metadata"]["name"]
         return None
 
+    def said_at(self, words):
+        """When sidecars of data pods logged a message that begins so, by their clocks."""
+        moments = []
+        for pod in self.pods("data"):
+            text = self.kubectl("logs", pod["metadata"]["name"], "-c", "sidecar", timeout=30, check=False)
+            for line in text.splitlines():
+                if f'"message":"{words}' in line:
+                    moments.append(datetime.fromisoformat(json.loads(line)["time"]).timestamp())
+        return sorted(moments)
+
     def labelled(self, role="primary"):
         return [p["metadata"]["name"] for p in self.get("pods", "-l", f"app.kubernetes.io/instance={self.name},role={role}")["items"]]
 
@@ -119,7 +131,12 @@ class Release:
         if not any(m.get("role") == "sync_standby" and m.get("state") == "streaming" for m in members):
             return None
         primary = self.primary()
-        return primary if primary and self.labelled() == [primary] else None
+        return primary if primary and self.labelled() == [primary] and self.routed() == [primary] else None
+
+    def routed(self):
+        """The pods that the primary's Service leads to."""
+        slices = self.get("endpointslices", "-l", f"kubernetes.io/service-name={self.name}-primary")["items"]
+        return sorted({e["targetRef"]["name"] for s in slices for e in s.get("endpoints") or []})
 
     def wait_healthy(self, timeout=120):
         try:
@@ -140,8 +157,21 @@ class Release:
                            "-d", database, "-c", query, timeout=60)
         return out.splitlines()
 
+    # --- doing ---
+
+    def in_container(self, pod, container, *argv):
+        return self.kubectl("exec", pod, "-c", container, "--", *argv, timeout=30)
+
+    def kill_postmaster(self, pod):
+        return self.in_container(pod, "postgres", "sh", "-c", KILL_POSTMASTER)
+
     def secret(self, name, key):
         return base64.b64decode(self.get("secret", name)["data"][key]).decode()
+
+
+def container_status(pod, container):
+    return next(s for s in pod["status"].get("initContainerStatuses", []) + pod["status"]["containerStatuses"]
+                if s["name"] == container)
 
 
 def is_ready(pod):
@@ -206,11 +236,15 @@ class Writer:
         wait_for("the writer to end", lambda: self._exec("sh", "-c", "test -e /tmp/done && echo yes || true"), 30)
 
     def gap(self, since):
-        """The longest time after `since` without an acknowledged commit, in seconds."""
+        """(from, until) of the longest time without an acknowledged commit that ends after `since`."""
         times = sorted(float(line[1]) for line in self.lines() if line[0] == "A")
         before = [t for t in times if t <= since]
         times = before[-1:] + [t for t in times if t > since]
-        return max((b - a for a, b in zip(times, times[1:])), default=float("inf"))
+        return max(zip(times, times[1:]), key=lambda pair: pair[1] - pair[0], default=(since, float("inf")))
+
+    def connected(self, after):
+        """When the first connection after that was made."""
+        return next((float(line[1]) for line in self.lines() if line[0] == "C" and float(line[1]) > after), None)
 
     def missing(self, pod):
         """Acknowledged rows that the pod does not have."""

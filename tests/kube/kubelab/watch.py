@@ -3,6 +3,8 @@ import json
 import ssl
 import tempfile
 import threading
+import time
+import urllib.error
 import urllib.request
 from base64 import b64decode
 
@@ -40,7 +42,7 @@ class Watch:
         self.ending = threading.Event()
         self.violations = []
         self.seen = {"pods": {}, "slices": {}}
-        self.changes = []    # (kind, names) each time that they change
+        self.changes = []    # (time, kind, names) each time that they change
         base = f"/api/v1/namespaces/{namespace}/pods?labelSelector=app.kubernetes.io/instance%3D{release},{label.replace('=', '%3D')}"
         slices = (f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
                   f"?labelSelector=kubernetes.io/service-name%3D{release}-primary")
@@ -59,32 +61,54 @@ class Watch:
                 for e in found.get("endpoints") or []}
 
     def _note(self, kind):
-        names = sorted(n for entries in self.seen[kind].values() for n in entries.values())
-        if not self.changes or self.changes[-1] != (kind, names):
-            self.changes.append((kind, names))
-        if len({n for n in names}) > 1:
+        names = sorted({n for entries in self.seen[kind].values() for n in entries.values()})
+        former = next((c for c in reversed(self.changes) if c[1] == kind), None)
+        if former is None or former[2] != names:
+            self.changes.append((time.time(), kind, names))
+        if len(names) > 1:
             self.violations.append((kind, names))
 
+    def _list(self, kind, path):
+        """The version to watch from."""
+        listed = json.load(self._open(path, 10))
+        self.seen[kind] = {i["metadata"]["uid"]: self._primaries(kind, i) for i in listed["items"]}
+        self._note(kind)
+        return listed["metadata"]["resourceVersion"]
+
+    def _take(self, kind, event):
+        """The version after this event; None: the server no longer knows where we are."""
+        if event["type"] == "ERROR":
+            return None
+        found = event["object"]
+        if event["type"] == "DELETED":
+            self.seen[kind].pop(found["metadata"]["uid"], None)
+        elif event["type"] != "BOOKMARK":
+            self.seen[kind][found["metadata"]["uid"]] = self._primaries(kind, found)
+        self._note(kind)
+        return found["metadata"]["resourceVersion"]
+
     def _follow(self, kind, path):
+        """Watches go on where they broke off, so that nothing between them stays unseen."""
+        version = None
         while not self.ending.is_set():
             try:
-                listed = json.load(self._open(path, 10))
-                self.seen[kind] = {i["metadata"]["uid"]: self._primaries(kind, i) for i in listed["items"]}
-                self._note(kind)
-                version = listed["metadata"]["resourceVersion"]
-                with self._open(f"{path}&watch=1&resourceVersion={version}", 60) as stream:
+                version = version or self._list(kind, path)
+                with self._open(f"{path}&watch=1&allowWatchBookmarks=true&timeoutSeconds=30&resourceVersion={version}",
+                                40) as stream:
                     for line in stream:
-                        event = json.loads(line)
-                        if event["type"] == "ERROR" or self.ending.is_set():
+                        version = self._take(kind, json.loads(line))
+                        if version is None or self.ending.is_set():
                             break
-                        found = event["object"]
-                        if event["type"] == "DELETED":
-                            self.seen[kind].pop(found["metadata"]["uid"], None)
-                        else:
-                            self.seen[kind][found["metadata"]["uid"]] = self._primaries(kind, found)
-                        self._note(kind)
+            except urllib.error.HTTPError as error:
+                version = None if error.code == 410 else version
+                self.ending.wait(0.3)
             except (OSError, ValueError):
                 self.ending.wait(0.3)
+
+    def primaries(self):
+        """The pods that had the label, one after the other."""
+        names = [names[0] for _, kind, names in self.changes if kind == "pods" and names]
+        return [n for i, n in enumerate(names) if i == 0 or names[i - 1] != n]
 
     def end(self):
         self.ending.set()

@@ -40,7 +40,7 @@ keep() {
 	done
 }
 
-keep containerd containerd --config /kube/containerd.toml &
+keep containerd containerd --config /kube/containerd.toml --root "/images/$(hostname)" &
 until [ -S /run/containerd/containerd.sock ]; do
 	sleep 0.05
 done
