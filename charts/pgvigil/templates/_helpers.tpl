@@ -147,6 +147,17 @@ affinity:
           topologyKey: kubernetes.io/hostname
           labelSelector: {{ include "pgvigil.components" . | nindent 12 }}
     {{- end }}
+  {{- if and .after (eq $kind "required") }}
+  # First those whose volumes may bind them to a node, which this one could take from them: it is placed once they
+  # are, anywhere. Where they are not there is no quorum for it to join.
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      {{- range .after }}
+      - topologyKey: kubernetes.io/os
+        labelSelector:
+          matchLabels: {statefulset.kubernetes.io/pod-name: {{ . }}}
+      {{- end }}
+  {{- end }}
 {{- end }}
 {{- with .root.Values.spreadOver }}
 topologySpreadConstraints:
