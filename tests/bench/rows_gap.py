@@ -1,5 +1,6 @@
 """How long nobody gets a commit acknowledged, and whether two primaries ever accept commits side by side."""
 import os
+import re
 import signal
 import time
 import urllib.request
@@ -76,10 +77,19 @@ def cut_off(cluster, old):
 
 # --- raft's leader ---
 
-def leads_raft(node):
-    """As its etcd member tells itself, in milliseconds."""
+def etcd_metric(node, name):
+    """What its etcd member says of itself, in milliseconds."""
     with urllib.request.urlopen(f"http://{node.ip}:2379/metrics", timeout=2) as answer:
-        return "\netcd_server_is_leader 1" in answer.read().decode()
+        return float(re.search(rf"^{name} (\S+)$", answer.read().decode(), re.MULTILINE).group(1))
+
+
+def leads_raft(node):
+    return etcd_metric(node, "etcd_server_is_leader") == 1
+
+
+def elections(cluster):
+    """How many raft leaders the witness has seen: each new one extends every lease by a ttl."""
+    return etcd_metric(cluster.witness, "etcd_server_leader_changes_seen_total")
 
 
 def place_raft_leader(cluster, old, there):
@@ -135,13 +145,17 @@ def gap_once(cluster, prepared, raft_leader_there, bound):
         hurt = prepared(cluster, old)
         writers.forget()
         time.sleep(0.5)
-        more = {} if raft_leader_there is None else {"raft_leader_there": leads_raft(old)}
+        losing = raft_leader_there is not None
+        more = {"raft_leader_there": leads_raft(old)} if losing else {}
+        elected = elections(cluster) if losing else 0
         began = now()
         mend = hurt()
         try:
             writers.wait("commits after it", lambda: taken_over(writers, old, began), bound + 30)
             time.sleep(LATER)
             writers.look()
+            if losing:
+                more["elections"] = elections(cluster) - elected
         finally:
             mend()
         seen = [ended for _, ended, _ in writers.acks if ended > began - 0.5]
