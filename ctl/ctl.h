@@ -30,6 +30,8 @@ struct ctl_args {
     const char *verb;
     const char *names[LIMIT_MEMBERS]; /* positional, the cluster's name taken out */
     size_t n_names;
+    const char *dead[LIMIT_MEMBERS]; /* members whose Postgres a person knows to be down */
+    size_t n_dead;
     const char *config, *endpoints, *rest, *scope;
     enum ctl_format format;
     bool extended, timestamp, insecure, force, wait, any, pending, from_leader, help;

@@ -32,7 +32,8 @@ static const struct {
       "change the dynamic settings" },
     { "recover-quorum", ctl_verb_recover_quorum, "[--member NAME]",
       "when two of three nodes are lost for good: checks, explains, asks" },
-    { "accept", ctl_verb_accept, "MEMBER", "accept that etcd was restored from a backup" },
+    { "accept", ctl_verb_accept, "MEMBER [--dead OTHER]…",
+      "accept that etcd was restored from a backup" },
     { "rollout", ctl_verb_rollout, "[REVISION] [--wait] [--timeout S]",
       "Kubernetes: how far the roll to a chart's revision is; fails until it is done" },
     { "version", ctl_verb_version, "[MEMBER…]", "versions of this program and of the members" },
@@ -58,6 +59,7 @@ enum long_option {
     OPT_SCOPE,
     OPT_SET,
     OPT_MEMBER,
+    OPT_DEAD,
 };
 
 static const struct option long_options[] = {
@@ -90,6 +92,7 @@ static const struct option long_options[] = {
     { "apply", required_argument, NULL, OPT_APPLY },
     { "replace", required_argument, NULL, OPT_REPLACE },
     { "member", required_argument, NULL, OPT_MEMBER },
+    { "dead", required_argument, NULL, OPT_DEAD },
     { NULL, 0, NULL, 0 },
 };
 
@@ -222,6 +225,11 @@ static int take_option(struct ctl_args *args, int option, const char *value)
         return add_set(args, value, false) ? 0 : CTL_USAGE + 1;
     case 'p':
         return add_set(args, value, true) ? 0 : CTL_USAGE + 1;
+    case OPT_DEAD:
+        if (args->n_dead == LIMIT_MEMBERS)
+            return CTL_USAGE + 1;
+        args->dead[args->n_dead++] = value;
+        return 0;
     default:
         return CTL_USAGE + 1;
     }

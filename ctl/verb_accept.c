@@ -44,8 +44,21 @@ static void explain(struct ctl *ctl, const char *base)
         "To accept means: /sync as it is in etcd now may be old, so a member that it names may\n"
         "lack commits that were acknowledged after the backup. Accept on the member that has the\n"
         "newest data (see its timeline and positions in `pgvigilctl list` and GET /patroni), and\n"
-        "on the others only once that one is primary. First make sure that no other member still\n"
-        "runs as primary, by failsafe_mode or pause: this etcd may know nothing of it.\n");
+        "on the others only once that one is primary. It asks every other member whether it runs\n"
+        "as primary, by failsafe_mode or pause: this etcd may know nothing of it. A member that\n"
+        "does not answer, and whose Postgres you know to be down for good: --dead NAME.\n");
+}
+
+static char *body_of(const struct ctl_args *args)
+{
+    auto_json json_t *body = json_object();
+    json_t *dead = json_array();
+    for (size_t i = 0; i < args->n_dead; i++)
+        json_array_append_new(dead, json_string(args->dead[i]));
+    json_object_set_new(body, "dead", dead);
+    struct text text = text_new(LIMIT_LOG_LINE);
+    json_write(&text, body);
+    return text_take(&text);
 }
 
 int ctl_verb_accept(struct ctl *ctl)
@@ -66,7 +79,8 @@ int ctl_verb_accept(struct ctl *ctl)
         if (!ctl_confirm(text_str(&question)))
             return ctl_fail("Aborted");
     }
-    struct ctl_answer answer = ctl_rest(ctl, "POST", url, NULL, ACCEPT_TIMEOUT_MS);
+    auto_free char *body = body_of(&ctl->args);
+    struct ctl_answer answer = ctl_rest(ctl, "POST", url, body, ACCEPT_TIMEOUT_MS);
     int status = CTL_OK;
     if (answer.code != ERR_OK)
         status = ctl_fail("%s: %s", url, answer.error);

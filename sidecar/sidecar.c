@@ -331,6 +331,7 @@ void sidecar_cycle(void *arg)
     } else {
         sidecar_guard_mend(sidecar);
         observe(sidecar);
+        sidecar_remember_members(sidecar);
         forget_former_leader(sidecar);
         sidecar->decision = decide(sidecar->view);
         note_decision(sidecar);

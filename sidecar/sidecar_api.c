@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sidecar/api/control_accept.h"
 #include "sidecar/sidecar_failsafe.h"
 #include "sidecar/sidecar_internal.h"
 #include "json/json.h"
@@ -28,7 +29,7 @@ static void fill_borrowed(struct sidecar *sidecar);
 
 /* Who asks gets what is known now; a position that is older than a moment is looked at for the one who
  * asks again (a leader that hands over does, until it sees the shutdown record). */
-static const struct api_state *newest(void *arg)
+const struct api_state *sidecar_api_newest(void *arg)
 {
     struct sidecar *sidecar = arg;
     if (sidecar->postgres != NULL) {
@@ -41,19 +42,6 @@ static const struct api_state *newest(void *arg)
 }
 
 /* --- orders --- */
-
-/* S6: a person has looked at the store that is there and trusts it. */
-static void accept_store(void *arg, const struct api_order *order, struct api_pending *pending)
-{
-    struct sidecar *sidecar = arg;
-    (void)order;
-    sidecar->remembrance.accepted = true;
-    log_warn(
-        "accept: a person accepts the etcd that is there, id and revision -> this node may lead "
-        "again");
-    api_pending_reply(pending, 200, "accepted");
-    sidecar_urgent(sidecar);
-}
 
 static bool drop_slot(void *arg, const char *member)
 {
@@ -75,7 +63,7 @@ static void new_controls(struct sidecar *sidecar)
         .http = sidecar->http,
         .tls = sidecar->peer_tls,
         .config = sidecar->config,
-        .state = newest,
+        .state = sidecar_api_newest,
         .state_arg = sidecar,
         .changed = sidecar_urgent,
         .drop_slot = drop_slot,
@@ -89,7 +77,7 @@ static void new_controls(struct sidecar *sidecar)
     sidecar->control_local = control_local_new(&(struct control_local_spec){
         .loop = sidecar->loop,
         .orders = &sidecar->orders,
-        .state = newest,
+        .state = sidecar_api_newest,
         .state_arg = sidecar,
         .changed = sidecar_urgent,
         .reload = reload_everything,
@@ -98,7 +86,7 @@ static void new_controls(struct sidecar *sidecar)
     control_local_install(sidecar->control_local, &sidecar->control);
     if (!sidecar->options.witness)
         sidecar->control.ops[API_FAILSAFE] = (struct api_op){ sidecar_answer_failsafe, sidecar };
-    sidecar->control.ops[API_ACCEPT] = (struct api_op){ accept_store, sidecar };
+    sidecar_accept_new(sidecar);
 }
 
 /* --- the server --- */
@@ -162,7 +150,7 @@ enum err_code sidecar_api_new(struct sidecar *sidecar, struct err *err)
     const struct api_server_spec spec = {
         .loop = sidecar->loop,
         .settings = api_settings_of(sidecar->config, &at),
-        .state = newest,
+        .state = sidecar_api_newest,
         .state_arg = sidecar,
         .control = &sidecar->control,
     };
@@ -181,6 +169,7 @@ enum err_code sidecar_api_reload(struct sidecar *sidecar, struct err *err)
 
 void sidecar_api_free(struct sidecar *sidecar)
 {
+    control_accept_free(sidecar->control_accept);
     control_local_free(sidecar->control_local);
     control_store_free(sidecar->control_store);
     api_server_free(sidecar->server);

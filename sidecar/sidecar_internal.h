@@ -17,10 +17,10 @@
 #include "sidecar/guard/guard_client.h"
 #include "sidecar/observe/peers.h"
 #include "sidecar/postgres/postgres.h"
-#include "sidecar/postgres/state_file.h"
 #include "sidecar/postgres/steps_postgres.h"
 #include "sidecar/sidecar.h"
 #include "sidecar/sidecar_etcd_health.h"
+#include "sidecar/sidecar_memory.h"
 #include "sidecar/view_json.h"
 
 enum {
@@ -46,18 +46,6 @@ enum { BOUNDARIES = 16 };
 struct boundaries {
     size_t n;
     lsn_t at[BOUNDARIES];
-};
-
-/* What the volume remembers of the store (S6). */
-struct remembrance {
-    struct state_file *file;
-    bool read;
-    struct store_memory known;   /* on the disk */
-    struct store_memory writing; /* under way */
-    bool busy;
-    struct mono again; /* the last write failed: not before; else 0 */
-    bool broken;       /* the file cannot be read or written: nothing is trusted */
-    bool accepted;     /* a person accepted the store that is there */
 };
 
 struct sidecar {
@@ -88,6 +76,7 @@ struct sidecar {
     struct api_control control;
     struct control_store *control_store;
     struct control_local *control_local;
+    struct control_accept *control_accept;
     struct api_server *server;
     struct view_ring *views;
 
@@ -127,8 +116,6 @@ void sidecar_guard_mend(struct sidecar *sidecar);
 /* sidecar_settings.c */
 void sidecar_read_settings(struct sidecar *sidecar); /* of the store, when they changed */
 struct policy sidecar_policy(const struct sidecar *sidecar);
-void sidecar_read_memory(struct sidecar *sidecar);
-enum cluster_memory sidecar_remember(void *arg, uint64_t cluster_id, int64_t sync_revision);
 void sidecar_note_boundary(struct sidecar *sidecar);
 bool sidecar_confirmed(void *arg, struct text *value, int64_t *ret_sync_revision);
 bool sidecar_first_config(void *arg, struct text *to);
@@ -143,6 +130,7 @@ enum err_code sidecar_api_new(struct sidecar *sidecar, struct err *err);
 enum err_code sidecar_api_reload(struct sidecar *sidecar, struct err *err);
 void sidecar_api_free(struct sidecar *sidecar);
 void sidecar_api_fill(struct sidecar *sidecar);
+const struct api_state *sidecar_api_newest(void *arg);
 
 /* sidecar.c */
 void sidecar_stale(void *arg);  /* a cycle at the pace */

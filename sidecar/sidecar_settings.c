@@ -1,5 +1,5 @@
 /* The settings of the store, and what other parts ask the sidecar for: the policy of the view, what
- * the volume remembers (S6), what /sync has confirmed (S7), the first `config`. */
+ * /sync has confirmed (S7), the first `config`. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,81 +74,6 @@ struct policy sidecar_policy(const struct sidecar *sidecar)
         .primary_start_timeout_ms = settings->primary_start_timeout_s * 1000,
         .may_bootstrap = true,
     };
-}
-
-/* --- S6 --- */
-
-enum { REMEMBER_AGAIN_MS = 1000 };
-
-static void memory_read(void *arg, enum err_code code, const struct store_memory *memory,
-                        const struct err *err)
-{
-    struct sidecar *sidecar = arg;
-    sidecar->remembrance.read = true;
-    if (code == ERR_OK) {
-        sidecar->remembrance.known = *memory;
-    } else {
-        sidecar->remembrance.broken = true;
-        log_error("state: %s -> this node neither races nor starts as primary", err->text);
-    }
-    sidecar_urgent(sidecar);
-}
-
-void sidecar_read_memory(struct sidecar *sidecar)
-{
-    struct remembrance *rem = &sidecar->remembrance;
-    rem->file = state_file_new(sidecar->loop, sidecar->config->state_dir);
-    state_file_read(rem->file, memory_read, sidecar);
-}
-
-static void memory_written(void *arg, enum err_code code, const struct store_memory *memory,
-                           const struct err *err)
-{
-    struct sidecar *sidecar = arg;
-    struct remembrance *rem = &sidecar->remembrance;
-    rem->busy = false;
-    if (code == ERR_OK) {
-        rem->known = *memory;
-        rem->again = (struct mono){ 0 };
-        sidecar_urgent(sidecar);
-        return;
-    }
-    if (rem->again.ms == 0) /* a volume that is full or read-only: said once */
-        log_error("state: %s -> this node neither races nor starts as primary", err->text);
-    rem->again = mono_add(loop_now(sidecar->loop), REMEMBER_AGAIN_MS);
-}
-
-static void record(struct sidecar *sidecar, uint64_t cluster_id, int64_t sync_revision)
-{
-    struct remembrance *rem = &sidecar->remembrance;
-    if (rem->busy || mono_before(loop_now(sidecar->loop), rem->again))
-        return;
-    rem->busy = true;
-    rem->writing = (struct store_memory){ .exists = true,
-                                          .etcd_cluster_id = cluster_id,
-                                          .sync_revision = sync_revision };
-    state_file_write(rem->file, &rem->writing, memory_written, sidecar);
-}
-
-/* S6: "Another id or a lower revision (etcd restored or made anew): it neither races nor starts as
- * primary until a person accepts it." */
-enum cluster_memory sidecar_remember(void *arg, uint64_t cluster_id, int64_t sync_revision)
-{
-    struct sidecar *sidecar = arg;
-    struct remembrance *rem = &sidecar->remembrance;
-    if (!rem->read)
-        return CLUSTER_RECORDING;
-    if (rem->broken)
-        return CLUSTER_OTHER;
-    const struct store_memory *known = &rem->known;
-    bool other = known->exists &&
-                 (known->etcd_cluster_id != cluster_id || known->sync_revision > sync_revision);
-    if (other && !rem->accepted)
-        return CLUSTER_OTHER;
-    if (known->exists && !other && known->sync_revision == sync_revision)
-        return CLUSTER_SAME;
-    record(sidecar, cluster_id, sync_revision);
-    return CLUSTER_RECORDING;
 }
 
 /* --- S7 --- */

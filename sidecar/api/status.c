@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "sidecar/api/routes.h"
+#include "sidecar/core/accept.h"
 #include "sidecar/patroni.h"
 #include "sidecar/view_json.h"
 #include "json/json.h"
@@ -190,6 +191,19 @@ static void add_lease(json_t *object, const struct api_state *state, struct mono
                  "commits are acknowledged with one copy only: no synchronous standby");
 }
 
+/* S6: whether a second primary may stand beside this one is asked before a person's accept. */
+static void add_leading(json_t *object, const struct api_state *state, struct mono now)
+{
+    if (state->view == NULL && !state->witness)
+        return;
+    struct leading leading = { .by = LEADING_NO };
+    if (!state->witness)
+        leading = leading_of(state->view, state->lease, now);
+    json_object_set_new(object, "leads_by", json_string(leading_name(leading.by)));
+    if (leading.create_revision != 0)
+        json_object_set_new(object, "leader_key", json_integer(leading.create_revision));
+}
+
 json_t *status_pgvigil(const struct api_state *state, struct mono now)
 {
     json_t *object = json_object();
@@ -211,6 +225,7 @@ json_t *status_pgvigil(const struct api_state *state, struct mono now)
     if (state->etcd.managed)
         json_object_set_new(object, "etcd_voter", json_boolean(state->etcd.voter));
     add_lease(object, state, now);
+    add_leading(object, state, now);
     return object;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clean.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -34,6 +35,18 @@ struct state_file {
 
 /* ---- in the pool ---- */
 
+static void parse_members(const json_t *object, struct known_members *members)
+{
+    void *iter = json_object_iter((json_t *)(uintptr_t)object);
+    for (; iter != NULL && members->n < LIMIT_MEMBERS;
+         iter = json_object_iter_next((json_t *)(uintptr_t)object, iter)) {
+        const char *url = json_string_value(json_object_iter_value(iter));
+        struct known_member *member = &members->member[members->n++];
+        (void)text_copy(member->name, sizeof(member->name), json_object_iter_key(iter));
+        (void)text_copy(member->api_url, sizeof(member->api_url), url != NULL ? url : "");
+    }
+}
+
 static enum err_code parse(const struct text *text, struct store_memory *ret, struct err *err)
 {
     json_t *json = NULL;
@@ -51,6 +64,7 @@ static enum err_code parse(const struct text *text, struct store_memory *ret, st
         if (*id == '\0' || *end != '\0')
             code = err_set(err, ERR_PROTOCOL, "state.json: etcd_cluster_id: not a number");
     }
+    parse_members(json_object_get(json, "members"), &memory.members);
     json_decref(json);
     if (code == ERR_OK)
         *ret = memory;
@@ -71,15 +85,28 @@ static enum err_code read_state(struct state_job *job, struct err *err)
     return code;
 }
 
+static void write_memory(struct text *to, const struct store_memory *memory)
+{
+    char id[24];
+    (void)snprintf(id, sizeof(id), "%" PRIu64, memory->etcd_cluster_id);
+    auto_json json_t *members = json_object();
+    for (size_t i = 0; i < memory->members.n; i++)
+        json_object_set_new(members, memory->members.member[i].name,
+                            json_string(memory->members.member[i].api_url));
+    auto_json json_t *json = json_pack("{s:s,s:I,s:O}", "etcd_cluster_id", id, "sync_revision",
+                                       (json_int_t)memory->sync_revision, "members", members);
+    json_write(to, json);
+    text_add(to, "\n");
+}
+
 static enum err_code write_state(struct state_job *job, struct err *err)
 {
-    char content[160];
-    int len = snprintf(content, sizeof(content),
-                       "{\"etcd_cluster_id\":\"%" PRIu64 "\",\"sync_revision\":%" PRId64 "}\n",
-                       job->memory.etcd_cluster_id, job->memory.sync_revision);
+    auto_text struct text content = text_new(LIMIT_FILE);
+    write_memory(&content, &job->memory);
     job->memory.exists = true;
     enum err_code code = dir_make(job->directory, 0700, err);
-    return code == ERR_OK ? file_replace(job->path, content, (size_t)len, 0600, err) : code;
+    return code == ERR_OK ? file_replace(job->path, text_str(&content), content.len, 0600, err)
+                          : code;
 }
 
 static void work(void *arg)

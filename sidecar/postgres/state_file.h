@@ -1,16 +1,29 @@
 #pragma once
 /* What a data member remembers of the store on its own volume (S6): <state_dir>/state.json,
- * {"etcd_cluster_id": "…", "sync_revision": n}. Written atomically and fsynced, in the thread pool. */
+ * {"etcd_cluster_id": "…", "sync_revision": n, "members": {name: api_url}}. Written atomically and
+ * fsynced, in the thread pool. */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "loop/loop.h"
 
+/* Whom a person's accept has to ask: an etcd that was set back need not know them. */
+struct known_members {
+    size_t n;
+    struct known_member {
+        char name[LIMIT_NAME];
+        char api_url[LIMIT_URL];
+    } member[LIMIT_MEMBERS];
+};
+
 struct store_memory {
-    bool exists;              /* false: no file yet (first start, or a new volume) */
-    uint64_t etcd_cluster_id; /* as etcd's header says */
-    int64_t sync_revision;    /* highest mod_revision at which /sync was seen */
+    bool exists;                  /* false: no file yet (first start, or a new volume) */
+    uint64_t etcd_cluster_id;     /* as etcd's header says */
+    int64_t sync_revision;        /* highest mod_revision at which /sync was seen */
+    struct known_members members; /* the others; nobody: a file of an older version */
 };
 
 struct state_file;

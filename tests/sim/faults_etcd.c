@@ -1,4 +1,6 @@
 /* Faults of etcd: members, raft, what a person does to the store. */
+#include "base/text.h"
+#include "sidecar/core/accept.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/sim.h"
 
@@ -259,39 +261,59 @@ static void on_chosen(struct sim *sim, const struct event *event)
     store_send(sim, &request);
 }
 
-/* This store knows nothing of a lift (L8), nor of promises (L6), that were given since: whoever runs by
- * them is ended first. */
-static bool nobody_runs_unknown(struct sim *sim)
+/* What i hears of j; a silent one a person looks at. */
+static struct accept_answer answer_of(const struct sim *sim, int i, int j)
 {
-    const struct kv *kv = store_now(sim);
-    bool nobody = true;
-    for (int i = 0; i < sim->n; i++) {
-        bool known = kv->leader.exists && kv->leader.owner == i;
-        if (!sim->guard[i].deadline.lifted && (known || !pg_writable(&sim->pg[i])))
-            continue;
-        nobody = false;
-        if (link_up(sim, i, i))
-            pg_kill_tree(sim, i);
-    }
-    return nobody && !fault_lifted(sim);
+    const struct node *node = &sim->node[j];
+    bool runs = pg_writable(&sim->pg[j]) || sim->guard[j].deadline.lifted;
+    struct accept_answer answer = { .known_dead = !runs };
+    (void)text_copy(answer.name, LIMIT_NAME, node_name(j));
+    if (link_up(sim, i, j) && link_up(sim, j, i) && sim_lives(sim, j, PROC_SIDECAR) && node->alive)
+        answer.leading = leading_of(&node->view, &node->lease, node_clock(sim, j));
+    return answer;
 }
 
-/* A person accepts the store, and what it does not know of. */
+/* S6, as control_accept.c does it. A person does what the refusal says: whoever runs unseen is ended. */
+static bool accepts_at(struct sim *sim, int i)
+{
+    const struct view *view = &sim->node[i].view;
+    bool allowed = true;
+    if (!sim->node[i].alive || !view->store.loaded || !view->store.reachable)
+        return false;
+    for (int j = 0; j < sim->n; j++) {
+        struct accept_answer answer = answer_of(sim, i, j);
+        char why[ACCEPT_WHY];
+        if (accept_judge(view, &answer, 1, why))
+            continue;
+        say_line(sim, i, "accept: %s -> refused", why);
+        allowed = false;
+        if (link_up(sim, j, j))
+            pg_kill_tree(sim, j);
+    }
+    return allowed;
+}
+
+/* A person accepts the store, and what it does not know of, on one member after the other. arg: who
+ * has. */
 static void on_accepted(struct sim *sim, const struct event *event)
 {
-    if (!nobody_runs_unknown(sim)) {
-        sim_at(sim, MS(200), event);
-        return;
-    }
-    sim->tainted = true;
+    struct event next = *event;
     for (int i = 0; i < sim->n; i++) {
+        if ((event->arg[0] >> i & 1) || !accepts_at(sim, i))
+            continue;
+        next.arg[0] |= 1 << i;
+        sim->tainted = true;
         sim->node[i].store_known = sim->store.cluster_id;
         sim->node[i].highest_sync_mod = 0;
         sim->node[i].accept_restored = true;
         node_wake(sim, i);
     }
-    struct event chosen = { .fn = on_chosen, .host = HOST_NONE };
-    sim_at(sim, SECONDS(6), &chosen);
+    if (event->arg[0] == 0 && next.arg[0] != 0) {
+        struct event chosen = { .fn = on_chosen, .host = HOST_NONE };
+        sim_at(sim, SECONDS(6), &chosen);
+    }
+    if (next.arg[0] != (1 << sim->n) - 1)
+        sim_at(sim, MS(200), &next);
 }
 
 void fault_store_accepted(struct sim *sim, const struct fault *fault)

@@ -6,84 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "../../support/loopback.h"
+#include "../../support/rest_stub.h"
 #include "../../support/store_node.h"
 #include "base/clock.h"
 #include "base/text.h"
-
-/* A member's REST API: one connection for each request. */
-struct stub {
-    int fd;
-    struct source *source;
-    int connection;
-    struct source *reader;
-    const char *answer; /* status and body; NULL: accepts and says nothing */
-    char url[64];
-    char request[2048]; /* the last one */
-    int asked;
-};
 
 static struct loop *loop;
 static struct etcd_cluster servers;
 static struct store_node node;
 static struct failsafe_round *rounds;
-static struct stub stubs[2];
+static struct rest_stub stubs[2];
 static struct failsafe_list list;
-
-static void on_request(void *arg, int events)
-{
-    struct stub *stub = arg;
-    (void)events;
-    ssize_t len = recv(stub->connection, stub->request, sizeof(stub->request) - 1, 0);
-    ck_assert_int_ge(len, 0);
-    stub->request[len] = '\0';
-    const char *end = strstr(stub->request, "\r\n\r\n");
-    if (len > 0 && (end == NULL || end[4] == '\0'))
-        return; /* the body comes apart */
-    if (len > 0)
-        (void)dprintf(stub->connection, "HTTP/1.0 %s", stub->answer);
-    stub->reader = source_free(stub->reader);
-    close(stub->connection);
-}
-
-static void on_connection(void *arg, int events)
-{
-    struct stub *stub = arg;
-    (void)events;
-    int connection = accept4(stub->fd, NULL, NULL, SOCK_CLOEXEC);
-    ck_assert_int_ge(connection, 0);
-    stub->asked++;
-    if (stub->answer == NULL || stub->reader != NULL) {
-        close(connection);
-        return;
-    }
-    stub->connection = connection;
-    stub->reader = loop_fd(loop, connection, LOOP_READ, on_request, stub);
-}
-
-static void stub_start(struct stub *stub, const char *answer)
-{
-    int port;
-    *stub = (struct stub){ .answer = answer };
-    stub->fd = loopback_listen(&port);
-    (void)snprintf(stub->url, sizeof(stub->url), "http://127.0.0.1:%d/patroni", port);
-    stub->source = loop_fd(loop, stub->fd, LOOP_READ, on_connection, stub);
-}
-
-static void stub_stop(struct stub *stub)
-{
-    source_free(stub->source);
-    if (stub->reader != NULL)
-        close(stub->connection);
-    source_free(stub->reader);
-    close(stub->fd);
-}
-
-#define YES "200 OK\r\nContent-Length: 8\r\n\r\nAccepted"
-#define NO "500 Internal Server Error\r\nContent-Length: 19\r\n\r\nRunning as a leader"
 
 static void add_member(const char *name, const char *url)
 {
@@ -97,8 +31,8 @@ static void setup(void)
     loop = store_nodes_start(&servers, 1, &node, NULL);
     rounds = failsafe_round_new(&(struct failsafe_round_spec){
         .loop = loop, .http = node.http, .keeper = node.keeper, .username = "u", .password = "p" });
-    stub_start(&stubs[0], YES);
-    stub_start(&stubs[1], YES);
+    rest_stub_start(&stubs[0], loop, "Accepted");
+    rest_stub_start(&stubs[1], loop, "Accepted");
     memset(&list, 0, sizeof(list));
     list.usable = true;
     text_copy(list.name, sizeof(list.name), "a");
@@ -113,8 +47,8 @@ static void setup(void)
 static void teardown(void)
 {
     rounds = failsafe_round_free(rounds);
-    stub_stop(&stubs[0]);
-    stub_stop(&stubs[1]);
+    rest_stub_stop(&stubs[0]);
+    rest_stub_stop(&stubs[1]);
     store_nodes_stop(&servers, &node, NULL);
 }
 
@@ -166,7 +100,8 @@ END_TEST
 
 START_TEST(one_refusal_is_enough)
 {
-    stubs[1].answer = NO;
+    stubs[1].status = 500;
+    stubs[1].body = "Running as a leader";
     expect_end();
     ck_assert_int_gt(stubs[1].asked, 1); /* asked again and again */
 }
@@ -174,7 +109,7 @@ END_TEST
 
 START_TEST(one_silence_is_enough)
 {
-    stubs[1].answer = NULL;
+    stubs[1].body = NULL;
     expect_end();
 }
 END_TEST

@@ -31,7 +31,8 @@ START_TEST(patroni_of_a_leader)
            "\"database_system_identifier\": \"7301234567890123456\", "
            "\"patroni\": {\"version\": \"4.1.4\", \"scope\": \"demo\", \"name\": \"a\"}, "
            "\"pgvigil\": {\"rule\": \"lead\", \"action\": \"wait\", "
-           "\"reason\": \"primary with the key, b is sync\", \"lease_left_ms\": 8000}}");
+           "\"reason\": \"primary with the key, b is sync\", \"lease_left_ms\": 8000, "
+           "\"leads_by\": \"lease\"}}");
 }
 END_TEST
 
@@ -68,7 +69,8 @@ START_TEST(patroni_of_a_standby)
            "\"scheduled_restart\": {\"schedule\": \"2026-03-01T00:00:00+00:00\"}, "
            "\"pgvigil\": {\"rule\": \"follow\", \"action\": \"wait\", "
            "\"reason\": \"streams from a\", \"running\": \"clone\", \"step\": \"base backup\", "
-           "\"progress\": \"41 %\"}}");
+           "\"progress\": \"41 %\", "
+           "\"leads_by\": \"no\"}}");
 }
 END_TEST
 
@@ -120,7 +122,7 @@ START_TEST(cluster)
            "\"voter\": true}], "
            "\"pgvigil\": {\"rule\": \"lead\", \"action\": \"wait\", "
            "\"reason\": \"primary with the key, b is sync\", \"lease_left_ms\": 8000, "
-           "\"member\": \"a\"}}");
+           "\"leads_by\": \"lease\", \"member\": \"a\"}}");
 }
 END_TEST
 
@@ -218,7 +220,8 @@ START_TEST(witness)
            "{\"dcs_last_seen\": 1769904000, \"database_system_identifier\": "
            "\"7301234567890123456\", \"patroni\": {\"version\": \"4.1.4\", \"scope\": \"demo\", "
            "\"name\": \"w\"}, \"pgvigil\": {\"witness\": true, \"rule\": \"witness\", "
-           "\"action\": \"wait\", \"etcd_voter\": true}}");
+           "\"action\": \"wait\", \"etcd_voter\": true, "
+           "\"leads_by\": \"no\"}}");
     expect("GET /pgvigil/etcd", 200, "{\"data\": true, \"pgdata\": false, \"mark\": null}");
     ck_assert_int_eq(api_stub_status(&stub, "GET /readiness"), 200);
     ck_assert_int_eq(api_stub_status(&stub, "GET /primary"), 503);

@@ -4,76 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "../../support/etcd_server.h"
-#include "../../support/loopback.h"
+#include "../../support/rest_stub.h"
 #include "base/clock.h"
 #include "http/http.h"
 #include "sidecar/observe/peer_answer.h"
 #include "json/json.h"
 
-/* A member's REST API: one canned answer, or silence. */
-struct stub {
-    int fd;
-    struct source *source;
-    int connection; /* one at a time */
-    struct source *reader;
-    const char *body; /* NULL: accepts and says nothing */
-    char url[64];
-    int asked;
-};
-
 static struct loop *loop;
 static struct http *http;
 static struct peers *peers;
 static struct store_view view; /* too large for some stacks */
-static struct stub stubs[3];
+static struct rest_stub stubs[3];
 static int changes;
-
-static void on_request(void *arg, int events)
-{
-    struct stub *stub = arg;
-    char request[2048];
-    (void)events;
-    ssize_t len = recv(stub->connection, request, sizeof(request) - 1, 0);
-    ck_assert_int_gt(len, 0);
-    request[len] = '\0';
-    ck_assert_ptr_nonnull(strstr(request, "Authorization: Basic dTpw")); /* u:p */
-    ck_assert(strncmp(request, "GET /patroni ", 13) == 0);
-    (void)dprintf(stub->connection, "HTTP/1.0 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
-                  strlen(stub->body), stub->body);
-    stub->reader = source_free(stub->reader);
-    close(stub->connection);
-}
-
-static void on_connection(void *arg, int events)
-{
-    struct stub *stub = arg;
-    (void)events;
-    stub->connection = accept4(stub->fd, NULL, NULL, SOCK_CLOEXEC);
-    ck_assert_int_ge(stub->connection, 0);
-    stub->asked++;
-    if (stub->body != NULL) /* else it is left open */
-        stub->reader = loop_fd(loop, stub->connection, LOOP_READ, on_request, stub);
-}
-
-static void stub_start(struct stub *stub, const char *body)
-{
-    int port;
-    *stub = (struct stub){ .body = body };
-    stub->fd = loopback_listen(&port);
-    (void)snprintf(stub->url, sizeof(stub->url), "http://127.0.0.1:%d/patroni", port);
-    stub->source = loop_fd(loop, stub->fd, LOOP_READ, on_connection, stub);
-}
-
-static void stub_stop(struct stub *stub)
-{
-    source_free(stub->source);
-    source_free(stub->reader);
-    close(stub->fd);
-}
 
 static void on_changed(void *arg)
 {
@@ -98,10 +42,12 @@ static void setup(void)
         .loop = loop, .http = http, .username = "u", .password = "p", .changed = on_changed });
     view = (struct store_view){ 0 };
     changes = 0;
-    stub_start(&stubs[0], "{\"role\":\"replica\",\"xlog\":{\"received_location\":500,"
-                          "\"replayed_location\":400},\"timeline\":3}");
-    stub_start(&stubs[1], "{\"role\":\"primary\",\"xlog\":{\"location\":700},\"timeline\":4}");
-    stub_start(&stubs[2], NULL);
+    rest_stub_start(&stubs[0], loop,
+                    "{\"role\":\"replica\",\"xlog\":{\"received_location\":500,"
+                    "\"replayed_location\":400},\"timeline\":3}");
+    rest_stub_start(&stubs[1], loop,
+                    "{\"role\":\"primary\",\"xlog\":{\"location\":700},\"timeline\":4}");
+    rest_stub_start(&stubs[2], loop, NULL);
 }
 
 static void teardown(void)
@@ -109,7 +55,7 @@ static void teardown(void)
     peers_free(peers);
     http_free(http);
     for (size_t stub = 0; stub < 3; stub++)
-        stub_stop(&stubs[stub]);
+        rest_stub_stop(&stubs[stub]);
     loop_free(loop);
 }
 
@@ -140,6 +86,8 @@ START_TEST(all_are_asked_at_once)
     peers_fill(peers, clock_mono(), &view);
     ck_assert(view.peers[2].asked && !view.peers[2].answered);
     ck_assert_int_ge(changes, 2);
+    ck_assert(strncmp(stubs[0].request, "GET /patroni ", 13) == 0);
+    ck_assert_ptr_nonnull(strstr(stubs[0].request, "Authorization: Basic dTpw")); /* u:p */
 }
 END_TEST
 

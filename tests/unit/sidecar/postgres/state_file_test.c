@@ -50,7 +50,11 @@ START_TEST(test_life)
     const int four = 4;
     const struct store_memory one = { .etcd_cluster_id = 14841639068965178418ULL,
                                       .sync_revision = 7 };
-    const struct store_memory two = { .etcd_cluster_id = 5, .sync_revision = 9000000000 };
+    const struct store_memory two = {
+        .etcd_cluster_id = 5,
+        .sync_revision = 9000000000,
+        .members = { .n = 2, .member = { { "b", "http://b:8008/patroni" }, { "c \"1\"", "" } } }
+    };
     state_file_read(file, on_done, (void *)(uintptr_t)&four);
     state_file_write(file, &one, on_done, (void *)(uintptr_t)&four);
     state_file_write(file, &two, on_done, (void *)(uintptr_t)&four);
@@ -60,6 +64,10 @@ START_TEST(test_life)
     ck_assert(last.exists);
     ck_assert_uint_eq(last.etcd_cluster_id, 5);
     ck_assert_int_eq(last.sync_revision, 9000000000);
+    ck_assert_uint_eq(last.members.n, 2);
+    ck_assert_str_eq(last.members.member[0].name, "b");
+    ck_assert_str_eq(last.members.member[0].api_url, "http://b:8008/patroni");
+    ck_assert_str_eq(last.members.member[1].name, "c \"1\"");
 }
 END_TEST
 
@@ -70,6 +78,23 @@ START_TEST(test_missing)
     loop_run(loop);
     ck_assert_int_eq(last_code, ERR_OK);
     ck_assert(!last.exists);
+}
+END_TEST
+
+/* Written by a version that knew no members. */
+START_TEST(test_without_members)
+{
+    static const char content[] = "{\"etcd_cluster_id\":\"5\",\"sync_revision\":7}\n";
+    const int once = 1;
+    char path[LIMIT_PATH];
+    ck_assert_int_eq(dir_make(folder, 0700, NULL), ERR_OK);
+    path_join(path, folder, "state.json");
+    ck_assert_int_eq(file_replace(path, content, sizeof(content) - 1, 0600, NULL), ERR_OK);
+    state_file_read(file, on_done, (void *)(uintptr_t)&once);
+    loop_run(loop);
+    ck_assert_int_eq(last_code, ERR_OK);
+    ck_assert_int_eq(last.sync_revision, 7);
+    ck_assert_uint_eq(last.members.n, 0);
 }
 END_TEST
 
@@ -131,6 +156,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_life);
     tcase_add_test(tcase, test_missing);
+    tcase_add_test(tcase, test_without_members);
     tcase_add_test(tcase, test_broken);
     tcase_add_test(tcase, test_freed);
     tcase_add_test(tcase, test_options);
