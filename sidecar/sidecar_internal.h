@@ -103,8 +103,10 @@ struct sidecar {
     struct mono plan_began;
     bool stopping; /* SIGTERM with guards of our own */
     int exit_status;
-    bool primary_said;  /* in the log: this node is the primary */
-    bool one_copy_said; /* in the log: acknowledging with one copy (S5) */
+    bool primary_said;         /* in the log: this node is the primary */
+    bool one_copy_said;        /* in the log: acknowledging with one copy (S5) */
+    struct mono refuses_since; /* this member must not lead though nobody else does; 0: no */
+    bool refused_said;
 
     struct api_snapshot *snapshot; /* sidecar_api.c */
 };

@@ -10,6 +10,8 @@
 #include "sidecar/sidecar_internal.h"
 #include "json/json.h"
 
+enum { REFUSED_MS = 2000 };
+
 static void set_api_url(const struct config *config, char ret_url[LIMIT_URL])
 {
     (void)snprintf(ret_url, LIMIT_URL, "%s://%s/patroni",
@@ -107,6 +109,25 @@ static void say_one_copy(struct sidecar *sidecar, bool leads)
     }
 }
 
+/* Another member may take over in a moment: then it is nothing that a person should hear of. */
+static void say_refused(struct sidecar *sidecar)
+{
+    const struct decision *decision = &sidecar->decision;
+    const struct mono now = sidecar->view->now;
+    if (!decision->refuses) {
+        sidecar->refuses_since = (struct mono){ 0 };
+        sidecar->refused_said = false;
+        return;
+    }
+    if (sidecar->refuses_since.ms == 0)
+        sidecar->refuses_since = now;
+    if (sidecar->refused_said || mono_diff(now, sidecar->refuses_since) < REFUSED_MS)
+        return;
+    sidecar->refused_said = true;
+    log_warn("promotion refused: %s -> a person has to decide", decision->reason);
+    publish_event(sidecar->publish, "promotion-refused", decision->reason);
+}
+
 static void publish_witness_key(struct sidecar *sidecar)
 {
     char url[LIMIT_URL];
@@ -135,4 +156,5 @@ void sidecar_publish(struct sidecar *sidecar)
                  (view_self_leads(view) || view_may_retake(view));
     say_role(sidecar, leads);
     say_one_copy(sidecar, leads);
+    say_refused(sidecar);
 }

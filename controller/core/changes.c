@@ -108,13 +108,21 @@ static void look_at_node(struct watched_pod *watch, const struct pod *pod, struc
     if (watch->node_said)
         return;
     watch->node_said = true;
-    say(add(list, "NodeLost", true, pod->name),
-        "pod %s does not end on node %s, which seems lost. If it is lost for good: volumes that "
-        "attach elsewhere: kubectl taint nodes %s "
-        "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute. Volumes of that node alone: "
-        "kubectl delete pvc (the claims of %s) --wait=false, then kubectl delete pod %s --force "
-        "--grace-period=0",
-        pod->name, pod->node, pod->node, pod->name, pod->name);
+    struct change *change = add(list, "NodeLost", true, pod->name);
+    if (pod->claims[0] == '\0') {
+        say(change,
+            "pod %s does not end on node %s, which seems lost; it has no volume, and another one is "
+            "made elsewhere. If the node is lost for good: kubectl delete node %s",
+            pod->name, pod->node, pod->node);
+        return;
+    }
+    say(change,
+        "pod %s does not end on node %s, which seems lost, with the claims %s. If it is lost for "
+        "good, and is known to be off: volumes that attach elsewhere (network storage): kubectl taint "
+        "nodes %s node.kubernetes.io/out-of-service=nodeshutdown:NoExecute. Volumes of that node "
+        "alone (local disks): kubectl delete pvc %s --wait=false, then kubectl delete pod %s --force "
+        "--grace-period=0. Afterwards kubectl delete node %s",
+        pod->name, pod->node, pod->claims, pod->node, pod->claims, pod->name, pod->node);
 }
 
 /* ---- the witness ------------------------------------------------------------------------------ */

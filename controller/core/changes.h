@@ -3,7 +3,7 @@
  * match. What the sidecars tell themselves (pgvigil/events/) is not told again here. */
 #include "controller/core/view.h"
 
-enum { CHANGES_MAX = 16, CHANGE_TEXT = 640 };
+enum { CHANGES_MAX = 16, CHANGE_TEXT = 1000 };
 
 struct change {
     const char *reason; /* "Failover"; static */

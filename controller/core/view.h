@@ -16,6 +16,7 @@ enum {
     LIMIT_UID = 40,
     LIMIT_ADDRESS = 48,
     LIMIT_LABEL = 64, /* bytes of a label's value with terminator */
+    LIMIT_CLAIMS = 256,
 };
 
 enum component { COMPONENT_OTHER, COMPONENT_DATA, COMPONENT_WITNESS, COMPONENT_CONTROLLER };
@@ -29,6 +30,7 @@ struct pod {
     char second[LIMIT_ADDRESS];  /* of the other family; "": none */
     char label[LIMIT_LABEL];     /* the role label's value; "": none */
     char revision[LIMIT_LABEL];  /* controller-revision-hash */
+    char claims[LIMIT_CLAIMS];   /* names of its volume claims, with blanks between; "": none */
     bool ready;
     bool ended;            /* phase Succeeded or Failed: it will never run again */
     bool deleting;         /* deletionTimestamp is set */

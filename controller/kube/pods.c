@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clean.h"
 #include "base/text.h"
 #include "cluster/failover.h"
 
@@ -53,6 +54,19 @@ static void read_addresses(const json_t *status, struct pod *pod)
     }
 }
 
+static void read_claims(const json_t *spec, struct pod *pod)
+{
+    auto_text struct text names = text_new(sizeof(pod->claims) - 1);
+    size_t at;
+    const json_t *volume;
+    json_array_foreach (json_object_get(spec, "volumes"), at, volume) {
+        const char *name = text_at(json_object_get(volume, "persistentVolumeClaim"), "claimName");
+        if (name[0] != '\0')
+            text_addf(&names, "%s%s", names.len > 0 ? " " : "", name);
+    }
+    (void)text_copy(pod->claims, sizeof(pod->claims), text_str(&names));
+}
+
 enum err_code pod_from_json(const json_t *object, const char *label_key, struct pod *ret_pod,
                             struct err *err)
 {
@@ -75,8 +89,9 @@ enum err_code pod_from_json(const json_t *object, const char *label_key, struct 
     (void)text_copy(pod.label, sizeof(pod.label), text_at(labels, label_key));
     (void)text_copy(pod.revision, sizeof(pod.revision),
                     text_at(labels, "controller-revision-hash"));
-    (void)text_copy(pod.node, sizeof(pod.node),
-                    text_at(json_object_get(object, "spec"), "nodeName"));
+    const json_t *spec = json_object_get(object, "spec");
+    (void)text_copy(pod.node, sizeof(pod.node), text_at(spec, "nodeName"));
+    read_claims(spec, &pod);
     read_addresses(status, &pod);
     pod.ready = is_ready(status);
     pod.ended = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;

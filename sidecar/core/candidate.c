@@ -167,11 +167,17 @@ static const char *hindrance(const struct view *view, char text[LIMIT_REASON])
         return "the cluster is not initialized";
     if (!lease_may_take(&view->store.holder, view->lease.id))
         return "the former holder's lease may still live";
+    if (failsafe_bars(view, text))
+        return text;
+    return NULL;
+}
+
+/* What a person, or another member, has to mend; NULL: nothing. */
+static const char *refusal(const struct view *view)
+{
     if (barred_by_lift(view))
         return "the last leader may run without a deadline and has not seen the pause end: once it "
                "is known to be down, a failover to a named member (pgvigilctl failover) takes over";
-    if (failsafe_bars(view, text))
-        return text;
     if (too_far_behind(view))
         return "this member is further behind than maximum_lag_on_failover";
     return NULL;
@@ -180,12 +186,18 @@ static const char *hindrance(const struct view *view, char text[LIMIT_REASON])
 bool candidate_decide(const struct view *view, struct decision *decision)
 {
     char why[LIMIT_REASON];
-    if (!candidate_fit(view, why))
+    if (!candidate_fit(view, why)) {
+        decision->refuses = !view->store.recording;
         return say(decision, ACT_WAIT, "nobody leads: %s", why);
+    }
     char text[LIMIT_REASON];
     const char *not_now = hindrance(view, text);
     if (not_now != NULL)
         return say(decision, ACT_WAIT, "nobody leads: %s", not_now);
+    const char *refused = refusal(view);
+    decision->refuses = refused != NULL;
+    if (refused != NULL)
+        return say(decision, ACT_WAIT, "nobody leads: %s", refused);
     bool named = asked_for_now(view);
     const struct peer *other = preferred_other(view);
     if (other != NULL)

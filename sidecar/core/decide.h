@@ -50,6 +50,7 @@ struct decision {
     char peer[LIMIT_NAME];     /* clone, follow, rewind: from whom; hand over: to whom, "" anyone */
     bool ask_peers;            /* a race needs the peers' positions: ask their REST API */
     bool accepts_loss;         /* a failover outside /sync that a person asked for (part 4) */
+    bool refuses; /* nobody leads, and what keeps this member from it does not pass by itself */
 };
 
 struct decision decide(const struct view *view);

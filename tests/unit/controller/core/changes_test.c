@@ -12,6 +12,7 @@ static struct pods pods;
 static struct changes changes;
 static struct mono now;
 static bool wish;
+static char last_text[CHANGE_TEXT]; /* of the last change that was told */
 
 static void add_pod(const char *name, enum component component)
 {
@@ -37,6 +38,8 @@ static const char *look_after(int64_t ms)
     text[0] = '\0';
     now.ms += ms;
     struct change_list list = changes_look(&changes, &cluster, &pods, wish, now);
+    if (list.n > 0)
+        memcpy(last_text, list.change[list.n - 1].text, sizeof(last_text));
     for (size_t i = 0; i < list.n; i++)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s:%.40s", i > 0 ? " " : "",
                                 list.change[i].reason, list.change[i].pod);
@@ -113,8 +116,15 @@ START_TEST(witness_and_node)
     pods.pod[1].overstayed_ms = 9999;
     ck_assert_str_eq(look_after(1000), "");
     pods.pod[1].overstayed_ms = 10000;
+    (void)text_copy(pods.pod[1].claims, LIMIT_CLAIMS, "data-db-1 etcd-db-1");
     ck_assert_str_eq(look_after(1000), "NodeLost:db-1");
+    ck_assert_ptr_nonnull(strstr(last_text, "kubectl delete pvc data-db-1 etcd-db-1 --wait=false"));
+    ck_assert_ptr_nonnull(strstr(last_text, "kubectl taint nodes"));
     ck_assert_str_eq(look_after(1000), "");
+    pods.pod[2].deleting = true;
+    pods.pod[2].overstayed_ms = 10000;
+    ck_assert_str_eq(look_after(1000), "NodeLost:db-witness-b");
+    ck_assert_ptr_nonnull(strstr(last_text, "it has no volume"));
 }
 END_TEST
 

@@ -197,8 +197,10 @@ START_TEST(only_in_the_known_store)
     view_of_leaderless(&view);
     view.store.same_cluster = false;
     expect_unfit(&view, "pgvigilctl accept");
+    ck_assert(DECIDES(&view, "race", ACT_WAIT).refuses);
     view.store.recording = true; /* nothing for a person to do */
     expect_unfit(&view, "the newest /sync is being written");
+    ck_assert(!DECIDES(&view, "race", ACT_WAIT).refuses);
     view.store.recording = false;
     view.accept_restored = true;
     DECIDES(&view, "race", ACT_TAKE);
@@ -284,6 +286,7 @@ START_TEST(takes_without_polling)
     struct decision decision = DECIDES(&view, "race", ACT_TAKE);
     ck_assert(!decision.ask_peers);
     ck_assert(!decision.accepts_loss);
+    ck_assert(!decision.refuses);
 }
 END_TEST
 
@@ -294,6 +297,7 @@ START_TEST(former_holder)
     view_of_leaderless(&view);
     view.store.holder.released = false;
     expect_wait(&view, "former holder's lease");
+    ck_assert(!DECIDES(&view, "race", ACT_WAIT).refuses);
     view.store.holder.lease_gone = true;
     DECIDES(&view, "race", ACT_TAKE);
 }
@@ -356,6 +360,7 @@ START_TEST(maximum_lag)
     DECIDES(&view, "race", ACT_TAKE);
     view.store.optime++;
     expect_wait(&view, "maximum_lag_on_failover");
+    ck_assert(DECIDES(&view, "race", ACT_WAIT).refuses);
     view.store.sync.exists = true; /* not in force without a leader */
     expect_wait(&view, "maximum_lag_on_failover");
     view.store.sync.leader[0] = 'b'; /* in force: /sync is what counts */

@@ -443,6 +443,7 @@ START_TEST(nobody_takes_from_a_lifted_leader)
     view.store.holder.lifted = true;
     struct decision decision = DECIDES(&view, "race", ACT_WAIT);
     SAYS(decision, "has not seen the pause end");
+    ck_assert(decision.refuses);
     view_ask_failover(&view, "b", "a");
     view.store.failover.after_leader_loss = true;
     DECIDES(&view, "race", ACT_WAIT);
