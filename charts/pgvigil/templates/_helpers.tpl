@@ -148,15 +148,14 @@ affinity:
           labelSelector: {{ include "pgvigil.components" . | nindent 12 }}
     {{- end }}
   {{- if and .after (eq $kind "required") }}
-  # First those whose volumes may bind them to a node, which this one could take from them: it is placed once they
-  # are, anywhere. Where they are not there is no quorum for it to join.
+  # A volume may bind a data pod to a node, which this pod could take from it: this one is placed once the last of the
+  # two is, anywhere (a scheduler counts only pods that match every term, so one name it is). While it is not, there
+  # is no quorum to join.
   podAffinity:
     requiredDuringSchedulingIgnoredDuringExecution:
-      {{- range .after }}
       - topologyKey: kubernetes.io/os
         labelSelector:
-          matchLabels: {statefulset.kubernetes.io/pod-name: {{ . }}}
-      {{- end }}
+          matchLabels: {statefulset.kubernetes.io/pod-name: {{ .after }}}
   {{- end }}
 {{- end }}
 {{- with .root.Values.spreadOver }}

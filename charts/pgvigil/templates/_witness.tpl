@@ -26,8 +26,7 @@ spec:
   enableServiceLinks: false
   terminationGracePeriodSeconds: 30
   securityContext: {{ include "pgvigil.podSecurity" . | nindent 4 }}
-  {{- include "pgvigil.affinity" (dict "root" . "components" (list "data" "witness")
-    "after" (list (printf "%s-0" .Release.Name) (printf "%s-1" .Release.Name))) | nindent 2 }}
+  {{- include "pgvigil.affinity" (dict "root" . "components" (list "data" "witness") "after" (printf "%s-1" .Release.Name)) | nindent 2 }}
   {{- include "pgvigil.placement" . | nindent 2 }}
   {{- /* It has no data: elsewhere it is as good as here, soon. */}}
   tolerations:
