@@ -50,6 +50,8 @@ static bool is_address(const char *host, size_t len)
     return inet_pton(AF_INET, name, &v4) == 1;
 }
 
+/* Go takes an unspecified address, of whichever family, for both of them, and for the one that there is
+ * where the kernel has only one: on nodes without IPv6 this listens, and [::] would not. */
 void etcd_listen_url(const char *url, char ret_listen[LIMIT_URL])
 {
     size_t host = 0;

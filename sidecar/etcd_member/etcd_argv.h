@@ -32,7 +32,8 @@ const struct config_member *etcd_argv_self(const struct config_managed_etcd *man
 void etcd_argv_build(const struct etcd_argv_spec *spec, struct etcd_argv *ret_argv);
 void etcd_argv_done(struct etcd_argv *argv);
 
-/* Where to listen for a URL: its port on its address, on every address if its host is a name. */
+/* Where to listen for a URL: its port on its address, on every address of both families
+ * if its host is a name. */
 void etcd_listen_url(const char *url, char ret_listen[LIMIT_URL]);
 
 /* Our environment without what etcd would take for options of its own, and without our secrets.

@@ -1,5 +1,6 @@
 #pragma once
 /* Sockets on loopback. What cannot be made fails the test. */
+#include <stdbool.h>
 
 /* A listener at a port that nobody else has; the caller closes it. */
 int loopback_listen(int *ret_port);
@@ -7,3 +8,5 @@ int loopback_listen(int *ret_port);
 int loopback_free_port(void);
 /* A connection; -1 where nobody listens. The caller closes it. */
 int loopback_dial(int port);
+/* Whether somebody listens there for both families; for IPv4 alone where the machine has no ::1. */
+bool loopback_answers_both(int port);

@@ -105,6 +105,12 @@ START_TEST(who_does_not_behave)
 }
 END_TEST
 
+START_TEST(both_families)
+{
+    ck_assert(loopback_answers_both(status_server_port(server)));
+}
+END_TEST
+
 START_TEST(a_port_that_is_taken)
 {
     struct status_server *second;
@@ -126,6 +132,7 @@ int main(void)
     tcase_set_timeout(tcase, 30);
     tcase_add_test(tcase, answers);
     tcase_add_test(tcase, who_does_not_behave);
+    tcase_add_test(tcase, both_families);
     tcase_add_test(tcase, a_port_that_is_taken);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -41,6 +41,15 @@ START_TEST(keeps_connections)
 }
 END_TEST
 
+START_TEST(both_families)
+{
+    static const struct api_settings any = { .host = "*" };
+    struct api_process child = api_process_start(&any, "leader");
+    ck_assert(loopback_answers_both(child.port));
+    api_process_stop(&child);
+}
+END_TEST
+
 /* patroni-compat part 7, trap 2: `Connection: close` is honoured. */
 START_TEST(closes_when_asked)
 {
@@ -474,6 +483,7 @@ static Suite *suite(void)
     TCase *tcase = tcase_create("server");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, keeps_connections);
+    tcase_add_test(tcase, both_families);
     tcase_add_test(tcase, closes_when_asked);
     tcase_add_test(tcase, head_options_and_slashes);
     tcase_add_test(tcase, queries_are_decoded);

@@ -2,9 +2,13 @@
 #include "sidecar/etcd_member/etcd_argv.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../support/etcd_server.h"
+#include "../../support/loopback.h"
+#include "../../support/until.h"
 #include "base/text.h"
 
 static struct config_managed_etcd managed(void)
@@ -133,6 +137,28 @@ START_TEST(listen)
 }
 END_TEST
 
+static bool answers_both(void *arg)
+{
+    return loopback_answers_both(*(const int *)arg);
+}
+
+START_TEST(a_name_listens_on_both_families)
+{
+    int port = loopback_free_port();
+    char url[LIMIT_URL], spot[LIMIT_URL], option[LIMIT_URL + 40];
+    (void)snprintf(url, sizeof(url), "http://db-0.db:%d", port);
+    etcd_listen_url(url, spot);
+    (void)snprintf(option, sizeof(option), "--listen-client-urls=%s", spot);
+    const char *const extra[] = { option, NULL };
+    struct etcd_cluster cluster;
+    struct loop *loop = loop_new();
+    etcd_cluster_start(&cluster, loop, 1, extra);
+    ck_assert_msg(until(loop, answers_both, &port, 10000), "etcd with %s", option);
+    etcd_cluster_stop(&cluster);
+    loop_free(loop);
+}
+END_TEST
+
 /* etcd would take ETCD_* for its options; our own secrets are none of its business. */
 START_TEST(environment)
 {
@@ -159,6 +185,8 @@ int main(void)
     tcase_add_test(tcase, pace);
     tcase_add_test(tcase, tls);
     tcase_add_test(tcase, listen);
+    tcase_add_test(tcase, a_name_listens_on_both_families);
+    tcase_set_timeout(tcase, 30);
     tcase_add_test(tcase, environment);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
