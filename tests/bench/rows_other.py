@@ -15,11 +15,15 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 # --- at rest ---
 
+def memory_in(rollup):
+    """{"Private_Dirty", "Pss", "Anonymous", "Rss"} in MB, of the text of a smaps_rollup."""
+    found = re.findall(r"^(Private_Dirty|Pss|Anonymous|Rss):\s+(\d+) kB", rollup, re.M)
+    return {name: int(kb) / 1024 for name, kb in found}
+
+
 def memory_of(pid):
-    """{"Private_Dirty", "Pss"} in MB."""
     with open(f"/proc/{pid}/smaps_rollup") as f:
-        found = dict(re.findall(r"^(Private_Dirty|Pss):\s+(\d+) kB", f.read(), re.M))
-    return {name: int(kb) / 1024 for name, kb in found.items()}
+        return memory_in(f.read())
 
 
 def cpu_of(pid):

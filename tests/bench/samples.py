@@ -26,7 +26,7 @@ def median(values):
 def shown(value, unit):
     if value is None:
         return "-"
-    digits = {"s": 3, "ms": 3, "MB": 2, "%": 3, "1/s": 0, "1/min": 0}[unit]
+    digits = {"s": 3, "ms": 3, "MB": 2, "%": 3, "1/s": 0, "1/min": 0, "rows": 0}[unit]
     return f"{value:.{digits}f}"
 
 
@@ -75,18 +75,22 @@ class Samples:
         return found
 
     def table(self, rows):
-        """Lines for a terminal, and what is missed: [(row, words)]. Column "Patroni": the median of its row of the
-        same name."""
-        lines = [f"{'what':46} {'unit':5} {'n':>3} {'min':>9} {'median':>9} {'p90':>9} {'max':>9} {'Patroni':>9}  goal"]
+        """Lines for a terminal, and what is missed: [(row, words)]. Column "Patroni", where there is one: the median of
+        its row of the same name."""
+        beside = any(name.startswith("patroni-") for name in self.rows)
+        columns = ("min", "median", "p90", "p99", "max", *(["Patroni"] if beside else []))
+        width = max((len(row.what) for row in rows), default=0)
+        lines = [f"{'what':{width}} {'unit':5} {'n':>3} " + " ".join(f"{c:>9}" for c in columns) + "  goal"]
         missed = []
         for row in rows:
             values = self.values(row.name)
-            best = (values[0], median(values), quantile(values, 0.9), values[-1]) if values else (None,) * 4
+            best = ((values[0], median(values), quantile(values, 0.9), quantile(values, 0.99), values[-1]) if values
+                    else (None,) * 5)
             theirs = self.values(f"patroni-{row.name}")
-            best += (median(theirs) if theirs else None,)
+            best += (median(theirs) if theirs else None,) if beside else ()
             verdict = self.judge(row)
             goal = " · ".join(words for words, _ in row.goals) or "none"
-            lines.append(f"{row.what:46} {row.unit:5} {len(self.all(row.name)):3} "
+            lines.append(f"{row.what:{width}} {row.unit:5} {len(self.all(row.name)):3} "
                          + " ".join(f"{shown(v, row.unit):>9}" for v in best)
                          + f"  {goal}{': MISSED' if any('goal' in v for v in verdict) else ''}"
                          + (", n too small" if any("n too small" in v for v in verdict) else "")
@@ -96,7 +100,7 @@ class Samples:
 
 
 def at_most(unit, **limits):
-    """Goals on median, worst or both: at_most("s", median=0.3, worst=0.6)."""
-    find = {"median": median, "worst": lambda values: values[-1]}
+    """Goals on median, p99, worst: at_most("s", median=0.3, worst=0.6)."""
+    find = {"median": median, "p99": lambda values: quantile(values, 0.99), "worst": lambda values: values[-1]}
     return [(f"{name} ≤ {limit:g} {unit}", lambda values, name=name, limit=limit: find[name](values) <= limit)
             for name, limit in limits.items()]
