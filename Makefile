@@ -8,7 +8,7 @@
 #   make sim SEEDS=n | mutations | lint | format | coverage | integration CASE=name | soak | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
 #   make images       the images that the chart runs; make push REGISTRY=host/folder
-#   make kube-check CASE=name | kube-up | kube-down   a real Kubernetes: tests/kube
+#   make kube-check CASE=name | bench-kube | kube-up | kube-down   a real Kubernetes: tests/kube
 #
 # The targets below `install` run in the dev container (Debian 13, the
 # Dockerfile's stage `dev`), which is made when it is missing. PGVIGIL_DEV=1 says
@@ -50,7 +50,7 @@ MUSL_CC ?= musl-gcc
 CCACHE  := $(shell command -v ccache)
 
 # What runs in the dev container.
-INNER := check unit fuzz sim mutations lint format coverage integration soak bench demo demo-down images push node-image kube-check manifests \
+INNER := check unit fuzz sim mutations lint format coverage integration soak bench demo demo-down images push node-image kube-check bench-kube manifests \
 	kube-cluster-up kube-cluster-down dev-shell
 
 # ---- which compiler, which flags --------------------------------------------------
@@ -307,7 +307,7 @@ kube-programs:
 	@tests/kube/build
 kube-helm:
 	@tests/kube/build helm
-kube-check kube-cluster-up: kube-programs
+kube-check bench-kube kube-cluster-up: kube-programs
 manifests: kube-helm
 kube-up: kube-cluster-up
 kube-down: kube-cluster-down
@@ -409,6 +409,8 @@ push: images
 # The Kubernetes of the tests; its programs are built on this machine, outside the dev container, where it has Go.
 kube-check: images
 	tests/kube/run $(CASE)
+bench-kube: images
+	tests/kube/bench
 manifests:
 	@cp deploy/prometheus/pgvigil.rules.yml charts/pgvigil/files/
 	@echo '# The chart with its own values, release db in namespace default; made by `make manifests`.' >deploy/kubernetes/pgvigil.yaml

@@ -1,8 +1,8 @@
 """What a case on Kubernetes is, and what all of them check."""
 import os
 
+from kubelab.client import Writer
 from kubelab.cluster import wait_for
-from kubelab.release import Writer
 from kubelab.watch import Watch
 from lab.docker import CommandFailed
 
@@ -74,10 +74,7 @@ class Context:
 
     def load(self):
         """A writer that outlives what is done to the members: on the node that has none of them, if there is one."""
-        taken = set(self.release.nodes_of_members().values())
-        nodes = [n["metadata"]["name"] for n in self.release.get("nodes")["items"]]
-        free = [n for n in nodes if n not in taken]
-        self.writer = Writer(self.release, node=free[0] if free else None).start()
+        self.writer = Writer(self.release, self.release.free_node()).start()
         return self.writer
 
     def settle(self, began, bound=None, timeout=180, moves=1):

@@ -9,25 +9,15 @@ from lab.docker import CommandFailed, docker
 from . import DEFAULTS, case
 
 
-def rolled(release, before):
-    """Every member's pod is another one than before."""
-    pods = {p["metadata"]["uid"] for p in release.pods("data") + release.pods("witness")}
-    return not pods & before
-
-
-def uids(release):
-    return {p["metadata"]["uid"] for p in release.pods("data") + release.pods("witness")}
-
-
 @case("rolling-restart", both=True)
 def rolling_restart(context):
     """A changed pod template: standby and witness first, then the primary after a switchover."""
     release, _ = context.up()
     writer = context.load()
-    before = uids(release)
+    before = release.uids()
     began = writer.now()
     release.upgrade(**{"podAnnotations": {"rolled": str(began)}})
-    wait_for("every pod to be another one", lambda: rolled(release, before), 240, pause=1)
+    wait_for("every pod to be another one", lambda: not release.uids() & before, 240, pause=1)
     return context.settle(began, timeout=240)
 
 
@@ -36,7 +26,7 @@ def upgrade_parameter(context):
     """helm upgrade with another max_connections: restarted in order, without a pod being made anew."""
     release, _ = context.up()
     writer = context.load()
-    before = uids(release)
+    before = release.uids()
     began = writer.now()
     release.upgrade(**{"postgresql.parameters.max_connections": 120})
 
@@ -44,7 +34,7 @@ def upgrade_parameter(context):
         return all(release.sql("show max_connections", p["metadata"]["name"]) == ["120"] for p in release.pods("data"))
     wait_for("max_connections 120 on every data pod", taken, 240, pause=1)
     words = context.settle(began, timeout=240)
-    assert uids(release) == before, "a pod was made anew for a parameter"
+    assert release.uids() == before, "a pod was made anew for a parameter"
     return words
 
 
@@ -57,10 +47,10 @@ def upgrade_images(context):
     next_ones = {f"{part}.image": values[part]["image"] + "-next" for part in ("sidecar", "postgres")}
     images.rename({values[part]["image"]: next_ones[f"{part}.image"] for part in ("sidecar", "postgres")}, context.machine)
     writer = context.load()
-    before = uids(release)
+    before = release.uids()
     began = writer.now()
     release.upgrade(**next_ones)
-    wait_for("every pod to be another one", lambda: rolled(release, before), 240, pause=1)
+    wait_for("every pod to be another one", lambda: not release.uids() & before, 240, pause=1)
     return context.settle(began, timeout=240)
 
 

@@ -3,8 +3,10 @@
     writer.py HOST LANES
 
 /tmp/acks gets one line each: A time lane number (acknowledged) · W time lane number (with a warning: not
-acknowledged by a standby) · C time lane address (connected to) · E time lane message. Times are the clock's."""
+acknowledged by a standby) · C time lane address (connected to) · E time lane message. Times are the clock's. The
+name is asked for once, as by a client that remembers: what is tried is the Service, not the cluster's DNS."""
 import os
+import socket
 import sys
 import threading
 import time
@@ -16,13 +18,22 @@ PAUSE = 0.004
 log = open("/tmp/acks", "a", buffering=1, encoding="utf-8")
 
 
+def resolved():
+    while True:
+        try:
+            return socket.getaddrinfo(HOST, None, type=socket.SOCK_STREAM)[0][4][0]
+        except OSError as error:
+            note("E", 0, error)
+            time.sleep(0.2)
+
+
 def note(kind, lane, what):
     log.write(f"{kind} {time.time():.4f} {lane} {what}\n")
 
 
 def connect():
     connection = psycopg2.connect(
-        host=HOST, dbname=os.environ.get("PGDATABASE", "postgres"), connect_timeout=2, tcp_user_timeout=2000,
+        host=HOST, hostaddr=ADDRESS, dbname=os.environ.get("PGDATABASE", "postgres"), connect_timeout=2, tcp_user_timeout=2000,
         keepalives_idle=1, keepalives_interval=1, keepalives_count=2, target_session_attrs="read-write")
     connection.autocommit = True
     return connection
@@ -66,6 +77,7 @@ def make_table():
             time.sleep(0.2)
 
 
+ADDRESS = resolved()
 first_lane = make_table()
 threads = [threading.Thread(target=write, args=(first_lane + n,)) for n in range(LANES)]
 for thread in threads:

@@ -2,7 +2,6 @@
 import base64
 import json
 import os
-import time
 from datetime import datetime
 
 from lab.docker import CommandFailed, run
@@ -11,7 +10,6 @@ from . import machine
 from .cluster import wait_for
 
 CHART = os.path.join(machine.HERE, "..", "..", "charts", "pgvigil")
-CLIENT_IMAGE = os.environ.get("PGVIGIL_CLIENT_IMAGE", "pgvigil/kube-client:1")
 KILL_POSTMASTER = "kill -9 $(head -n 1 /var/lib/postgresql/data/pgdata/postmaster.pid)"
 ENFORCE = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 
@@ -73,12 +71,21 @@ class Release:
         except CommandFailed:
             return None
 
+    def uids(self):
+        """Of every member's pod: other ones when all were made anew."""
+        return {p["metadata"]["uid"] for p in self.pods("data") + self.pods("witness")}
+
     def node_of(self, pod):
         return self.get("pod", pod)["spec"]["nodeName"]
 
     def nodes_of_members(self):
         return {p["metadata"]["name"]: p["spec"].get("nodeName")
                 for p in self.pods("data") + self.pods("witness")}
+
+    def free_node(self):
+        """A node that has no member, if there is one."""
+        taken = set(self.nodes_of_members().values())
+        return next((n["metadata"]["name"] for n in self.get("nodes")["items"] if n["metadata"]["name"] not in taken), None)
 
     def rest(self, pod, path):
         """(works, parsed JSON or text): what a pod's REST API answers, by way of the API server."""
@@ -166,7 +173,7 @@ class Release:
         return self.in_container(pod, "postgres", "sh", "-c", KILL_POSTMASTER)
 
     def secret(self, name, key):
-        return base64.b64decode(self.get("secret", name)["data"][key]).decode()
+        return decoded(self.get("secret", name), key)
 
 
 def container_status(pod, container):
@@ -174,82 +181,10 @@ def container_status(pod, container):
                 if s["name"] == container)
 
 
+def decoded(secret, key):
+    return base64.b64decode(secret["data"][key]).decode()
+
+
 def is_ready(pod):
     return pod["metadata"].get("deletionTimestamp") is None and any(
         c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
-
-
-class Writer:
-    """A pod that writes through the primary's Service (client/writer.py)."""
-
-    def __init__(self, release, node=None, lanes=2):
-        self.release, self.node, self.lanes = release, node, lanes
-        self.name = f"writer-{int(time.time() * 10) % 1000000}"
-
-    def start(self):
-        release = self.release
-        with open(os.path.join(machine.HERE, "client", "writer.py"), encoding="utf-8") as source:
-            script = source.read()
-        release.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "writer"},
-                       "data": {"writer.py": script}})
-        secure = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-        spec = {
-            "restartPolicy": "Never", "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 1,
-            "enableServiceLinks": False,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-            "tolerations": [{"operator": "Exists", "effect": "NoExecute"}],
-            "containers": [{
-                "name": "writer", "image": CLIENT_IMAGE, "imagePullPolicy": "IfNotPresent", "securityContext": secure,
-                "command": ["python3", "-u", "/script/writer.py", f"{release.name}-primary", str(self.lanes)],
-                "env": [{"name": "PGUSER", "value": "postgres"},
-                        {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": {
-                            "name": f"{release.name}-credentials", "key": "superuser-password"}}}],
-                "volumeMounts": [{"name": "script", "mountPath": "/script"}, {"name": "tmp", "mountPath": "/tmp"}]}],
-            "volumes": [{"name": "script", "configMap": {"name": "writer"}}, {"name": "tmp", "emptyDir": {}}]}
-        if self.node:
-            spec["nodeName"] = self.node
-        release.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.name}, "spec": spec})
-        wait_for("the writer pod", lambda: is_ready(release.get("pod", self.name)), 60)
-        self.wait_writes(60)
-        return self
-
-    def _exec(self, *argv, **more):
-        return self.release.kubectl("exec", self.name, "--", *argv, **more)
-
-    def lines(self):
-        return [line.split(" ", 3) for line in self._exec("cat", "/tmp/acks", timeout=60).splitlines()]
-
-    def now(self):
-        """The writer's clock."""
-        return float(self._exec("python3", "-c", "import time; print(time.time())"))
-
-    def last(self):
-        lines = self._exec("sh", "-c", "grep '^A' /tmp/acks | tail -n 1").split(" ")
-        return float(lines[1]) if len(lines) > 1 else 0.0
-
-    def wait_writes(self, timeout=60, after=None):
-        since = after if after is not None else 0.0
-        return wait_for("an acknowledged commit through the Service", lambda: self.last() > since, timeout, pause=0.2)
-
-    def stop(self):
-        self._exec("touch", "/tmp/stop")
-        wait_for("the writer to end", lambda: self._exec("sh", "-c", "test -e /tmp/done && echo yes || true"), 30)
-
-    def gap(self, since):
-        """(from, until) of the longest time without an acknowledged commit that ends after `since`."""
-        times = sorted(float(line[1]) for line in self.lines() if line[0] == "A")
-        before = [t for t in times if t <= since]
-        times = before[-1:] + [t for t in times if t > since]
-        return max(zip(times, times[1:]), key=lambda pair: pair[1] - pair[0], default=(since, float("inf")))
-
-    def connected(self, after):
-        """When the first connection after that was made."""
-        return next((float(line[1]) for line in self.lines() if line[0] == "C" and float(line[1]) > after), None)
-
-    def missing(self, pod):
-        """Acknowledged rows that the pod does not have."""
-        rows = {tuple(line.split("|")) for line in self.release.sql("select lane, number from load", pod)}
-        return [line for line in self.lines() if line[0] == "A" and (line[2], line[3]) not in rows]
-
-    def remove(self):
-        self.release.kubectl("delete", "pod", self.name, "--ignore-not-found", "--grace-period=1", timeout=60)

@@ -36,9 +36,24 @@ def _access(kubeconfig):
     return cluster["server"], tls, headers
 
 
+class Api:
+    """Kubernetes' API without a program for each question."""
+
+    def __init__(self, kubeconfig):
+        self.server, self.tls, self.headers = _access(kubeconfig)
+
+    def open(self, path, timeout=10):
+        return urllib.request.urlopen(urllib.request.Request(self.server + path, headers=self.headers),
+                                      timeout=timeout, context=self.tls)
+
+    def get(self, path):
+        with self.open(path) as answer:
+            return json.load(answer)
+
+
 class Watch:
     def __init__(self, kubeconfig, namespace, release, label="role=primary"):
-        self.server, self.tls, self.headers = _access(kubeconfig)
+        self.api = Api(kubeconfig)
         self.ending = threading.Event()
         self.violations = []
         self.seen = {"pods": {}, "slices": {}}
@@ -49,9 +64,9 @@ class Watch:
         for kind, path in (("pods", base), ("slices", slices)):
             threading.Thread(target=self._follow, args=(kind, path), daemon=True).start()
 
-    def _open(self, path, timeout):
-        return urllib.request.urlopen(urllib.request.Request(self.server + path, headers=self.headers),
-                                      timeout=timeout, context=self.tls)
+    def since(self, kind, began, names):
+        """When these and no others were named first after `began`; None: not yet."""
+        return next((when for when, of, found in list(self.changes) if of == kind and when > began and found == names), None)
 
     @staticmethod
     def _primaries(kind, found):
@@ -70,7 +85,7 @@ class Watch:
 
     def _list(self, kind, path):
         """The version to watch from."""
-        listed = json.load(self._open(path, 10))
+        listed = self.api.get(path)
         self.seen[kind] = {i["metadata"]["uid"]: self._primaries(kind, i) for i in listed["items"]}
         self._note(kind)
         return listed["metadata"]["resourceVersion"]
@@ -93,8 +108,8 @@ class Watch:
         while not self.ending.is_set():
             try:
                 version = version or self._list(kind, path)
-                with self._open(f"{path}&watch=1&allowWatchBookmarks=true&timeoutSeconds=30&resourceVersion={version}",
-                                40) as stream:
+                with self.api.open(f"{path}&watch=1&allowWatchBookmarks=true&timeoutSeconds=30&resourceVersion={version}",
+                                   40) as stream:
                     for line in stream:
                         version = self._take(kind, json.loads(line))
                         if version is None or self.ending.is_set():
