@@ -270,13 +270,19 @@ END_TEST
 
 /* --- the key is gone, and nobody else's --- */
 
+/* By the record that a's own taking of the key has written (L7). */
+static void a_holds(struct view *view)
+{
+    view->store.holder =
+        (struct lease_holder){ .exists = true, .lease_id = VIEW_LEASE, .mod_revision = 90 };
+}
+
 static void view_of_promised(struct view *view)
 {
     view_of_leader(view);
     view->store.leader_exists = false;
     view->store.leader[0] = '\0';
-    view->store.holder =
-        (struct lease_holder){ .exists = true, .lease_id = VIEW_LEASE, .mod_revision = 90 };
+    a_holds(view);
     view->lease.promised_until = view->lease.held_until;
 }
 
@@ -323,8 +329,7 @@ static void view_of_pause(struct view *view)
     view_of_leader(view);
     view->policy.pause = true;
     view->store.self_paused = true;
-    view->store.holder =
-        (struct lease_holder){ .exists = true, .lease_id = VIEW_LEASE, .mod_revision = 90 };
+    a_holds(view);
     for (size_t i = 0; i < view->store.n_peers; i++)
         view->store.peers[i].member.pause = true;
 }

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../support/until.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "sidecar/guard/frame.h"
@@ -329,6 +330,12 @@ START_TEST(limits)
 }
 END_TEST
 
+static bool is_gone(void *arg)
+{
+    const int *pid = arg;
+    return kill(*pid, 0) != 0;
+}
+
 /* "A dead guard is a dead postmaster": the client knows the guard's process has ended. */
 START_TEST(dead_guard)
 {
@@ -341,8 +348,8 @@ START_TEST(dead_guard)
     ck_assert_int_eq(answer(), ERR_TIMEOUT);
     run_until(is_dead);
     ck_assert(!status()->connected);
-    for (int count = 0; count < 200 && kill(child, 0) == 0; count++)
-        (void)usleep(5000); /* an orphan of ours; its reaper may take a moment */
+    /* An orphan of ours; its reaper may take a moment. */
+    ck_assert_msg(until(world.loop, is_gone, &child, PATIENCE_MS), "process %d still runs", child);
     (void)waitpid(world.guard, NULL, 0);
     struct mono before = status()->guard_since;
     start_guard();
