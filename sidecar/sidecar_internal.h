@@ -125,6 +125,7 @@ bool sidecar_history(void *arg, struct text *to);
 
 /* sidecar_publish.c */
 void sidecar_publish(struct sidecar *sidecar);
+void sidecar_positions(const struct pg_facts *facts, struct member *member);
 json_t *sidecar_pending_restart(const struct pg_facts *facts); /* new reference */
 
 /* sidecar_api.c */

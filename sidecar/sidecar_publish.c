@@ -27,11 +27,14 @@ void sidecar_urls(const struct sidecar *sidecar, struct member *member)
     set_api_url(config, member->api_url);
 }
 
-static void set_positions(const struct pg_facts *facts, struct member *member)
+/* While it stops it is on the timeline that it was on: who reads /cluster expects one (check_patroni). Where
+ * it goes on after that is not known. */
+void sidecar_positions(const struct pg_facts *facts, struct member *member)
 {
+    if (facts->queryable || facts->state == MEMBER_STOPPING)
+        member->timeline = facts->timeline;
     if (!facts->queryable)
         return;
-    member->timeline = facts->timeline;
     member->pending_restart = facts->n_pending > 0;
     if (!facts->in_recovery) {
         member->xlog_location = facts->location;
@@ -61,7 +64,7 @@ static void publish_own_member(struct sidecar *sidecar)
     (void)text_copy(member.name, sizeof(member.name), sidecar->config->name);
     (void)text_copy(member.version, sizeof(member.version), PATRONI_VERSION);
     sidecar_urls(sidecar, &member);
-    set_positions(facts, &member);
+    sidecar_positions(facts, &member);
     member.pause = sidecar->settings->pause;
     member.checkpoint_pending = view_is_primary(sidecar->view) && !sidecar->view->pg.checkpointed;
     auto_json json_t *extras = json_object();
