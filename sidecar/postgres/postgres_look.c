@@ -75,14 +75,24 @@ static void control_unusable(struct postgres *postgres, const char *why)
     }
 }
 
-/* The program is not there. Without a guard (of which a rule speaks) nothing is wrong with it. */
-static void say_not_asked(struct postgres *postgres, const char *why)
+/* Without a guard (of which a rule speaks) nothing is wrong with it. A guard without the lock runs
+ * nothing (G3); else the program is not there, or does not end. */
+static void say_not_asked(struct postgres *postgres, const struct tool_result *result,
+                          const char *why)
 {
     struct look *look = &postgres->look;
     const char *bin_dir = postgres->parts.config->postgresql.bin_dir;
+    bool locked_out = !guard_client_status(postgres->parts.guard)->lock_held;
     char text[sizeof(look->trouble)];
-    snprintf(text, sizeof(text), "%.250s (postgresql.bin_dir is %.200s)", why,
-             bin_dir != NULL ? bin_dir : "not set");
+    if (result->code == ERR_OK)
+        snprintf(text, sizeof(text), "%.250s (postgresql.bin_dir is %.200s)", why,
+                 bin_dir != NULL ? bin_dir : "not set");
+    else if (result->code == ERR_REFUSED && locked_out)
+        snprintf(text, sizeof(text),
+                 "another guard, or what it started, holds the lock of this data: only one may run "
+                 "on it; the guard's log says which process");
+    else
+        snprintf(text, sizeof(text), "%.500s", why);
     if (strcmp(text, look->trouble) != 0)
         log_error("%s -> trying again", text);
     memcpy(look->trouble, text, sizeof(text));
@@ -114,7 +124,7 @@ static void on_control(void *arg, const struct tool_result *result)
     look->coming.control_known = code == ERR_OK;
     if (code != ERR_OK && !ran) {
         if (result->code != ERR_UNREACHABLE)
-            say_not_asked(postgres, err.text);
+            say_not_asked(postgres, result, err.text);
         control_not_asked(postgres);
         return;
     }
