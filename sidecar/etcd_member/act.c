@@ -245,6 +245,17 @@ static void act_local(struct membership *membership, enum member_action action)
         remember(membership);
 }
 
+/* E5: when a member's turn came, whether it helped or not. */
+static void note_shrunk(struct membership *membership, uint64_t id)
+{
+    const struct member_view *view = &membership->view;
+    for (size_t at = 0; at < view->n && view->me.no_space; at++) {
+        struct peer_watch *watch = &membership->peers[at];
+        if ((at == view->self ? view->me.id : watch->id) == id)
+            watch->shrunk_at = view->now;
+    }
+}
+
 static struct etcd_call *act_remote(struct membership *membership)
 {
     const struct member_view *view = &membership->view;
@@ -262,8 +273,10 @@ static struct etcd_call *act_remote(struct membership *membership)
         return etcd_member_update(
             etcd, (struct etcd_member_change){ view->me.id, view->peers[view->self].peer_url }, how,
             on_members, membership);
-    if (decision->action == MEMBER_MOVE)
+    if (decision->action == MEMBER_MOVE) {
+        note_shrunk(membership, view->me.id);
         return look_at_heir(membership, decision->target);
+    }
     if (decision->action == MEMBER_DISARM)
         return etcd_alarm_list(etcd, how, on_alarm_list, membership);
     if (decision->action == MEMBER_COMPACT) {
@@ -271,6 +284,7 @@ static struct etcd_call *act_remote(struct membership *membership)
         return etcd_compact(etcd, view->me.revision, how, on_plain, membership);
     }
     membership->defragged_at = view->now;
+    note_shrunk(membership, decision->target);
     how = (struct etcd_how){ DEFRAG_MS, endpoint_of(membership, decision->target) };
     for (size_t at = 0; at < view->n; at++) /* its size is of before */
         membership->peers[at].status_at = membership->peers[at].status_asked = MONO_NEVER;

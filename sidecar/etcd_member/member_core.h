@@ -8,6 +8,7 @@ enum {
     MEMBER_UNHEARD_MS = 10000, /* E3: nobody may have heard the old member for so long */
     MEMBER_ANSWER_MS = 3000,   /* how long the word of another sidecar counts */
     MEMBER_TRIES = 3,          /* joins in vain until the entry made for them is made anew */
+    MEMBER_SHRINK_MS = 600000, /* E5: what is full is not defragmented more often */
     MEMBER_MOVE_MS = 60000,    /* part 3: raft leadership is moved at most once a minute */
     MEMBER_LOST_MS = 5000,     /* so long without quorum is worth a person's attention */
 };

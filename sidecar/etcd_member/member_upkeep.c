@@ -66,12 +66,14 @@ static bool all_healthy(const struct member_view *view)
     return true;
 }
 
-/* Would a defragmentation give much back? With space short (NOSPACE) less is worth it. */
+/* Would a defragmentation give much back? With space short (NOSPACE) less is worth it, and etcd's word
+ * is not: it counts what a compaction gave back only with its next write, and the alarm forbids those. */
 static bool is_bloated(const struct member_view *view, const struct member_listed *listed)
 {
     int64_t idle_bytes = listed->db_bytes - listed->db_used_bytes;
     if (view->me.no_space)
-        return listed->db_bytes > view->quota_bytes / 2 && idle_bytes > listed->db_bytes / 8;
+        return listed->db_bytes > view->quota_bytes / 2 &&
+               (idle_bytes > listed->db_bytes / 8 || listed->may_shrink);
     return listed->db_bytes > CALM_DEFRAG_BYTES && idle_bytes > listed->db_bytes / 2;
 }
 

@@ -46,6 +46,7 @@ struct member_listed {
     bool healthy;
     int64_t db_bytes;
     int64_t db_used_bytes;
+    bool may_shrink; /* not defragmented for want of space in the last MEMBER_SHRINK_MS */
 };
 
 struct member_guard {

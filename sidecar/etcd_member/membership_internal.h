@@ -31,6 +31,7 @@ struct peer_watch {
     uint64_t id;           /* as the answer says */
     int64_t db_bytes;
     int64_t db_used_bytes;
+    struct mono shrunk_at; /* defragmented for want of space, ourselves: handed on to be */
 };
 
 /* Whom our etcd hears (E3), counted since somebody asks. */

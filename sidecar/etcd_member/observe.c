@@ -385,11 +385,17 @@ static void fill_list(const struct membership *membership, struct member_view *v
     }
 }
 
+static bool may_shrink(const struct peer_watch *watch, struct mono now)
+{
+    return is_due(watch->shrunk_at, now, MEMBER_SHRINK_MS);
+}
+
 static void fill_sizes(const struct membership *membership, struct member_view *view)
 {
     for (size_t at = 0; at < view->list.n; at++) {
         struct member_listed *listed = &view->list.members[at];
         if (listed->id == view->me.id && view->me.answers) {
+            listed->may_shrink = may_shrink(&membership->peers[view->self], view->now);
             listed->healthy = true;
             listed->db_bytes = membership->status.is.db_bytes;
             listed->db_used_bytes = membership->status.is.db_used_bytes;
@@ -398,6 +404,7 @@ static void fill_sizes(const struct membership *membership, struct member_view *
             const struct peer_watch *watch = &membership->peers[peer];
             if (peer == view->self || watch->id != listed->id || watch->status_at.ms == INT64_MAX)
                 continue;
+            listed->may_shrink = may_shrink(watch, view->now);
             listed->healthy = view->peers[peer].answered && view->peers[peer].word.voter;
             listed->db_bytes = watch->db_bytes;
             listed->db_used_bytes = watch->db_used_bytes;
@@ -491,7 +498,8 @@ static void init_peer(struct membership *membership, size_t at)
                                   .asked = MONO_NEVER,
                                   .heard = MONO_NEVER,
                                   .status_asked = MONO_NEVER,
-                                  .status_at = MONO_NEVER };
+                                  .status_at = MONO_NEVER,
+                                  .shrunk_at = MONO_NEVER };
     watch->endpoint = etcd_endpoint_find(membership->spec.etcd, member->client_url);
     (void)snprintf(watch->url, sizeof(watch->url), "%s/pgvigil/etcd", member->api_url);
     (void)text_copy(peer->name, sizeof(peer->name), member->name);

@@ -163,6 +163,26 @@ START_TEST(really_full)
 }
 END_TEST
 
+/* E5: under the alarm etcd does not count what its compaction gave back, so every member has one turn. */
+START_TEST(no_space_by_etcds_word)
+{
+    struct member_view view = leading_view();
+    view.me.no_space = true;
+    for (size_t at = 0; at < N; at++) {
+        struct member_listed *listed = &view.list.members[at];
+        listed->db_bytes = listed->db_used_bytes = 256 << 20;
+        listed->may_shrink = true;
+    }
+    expect(&view, "shrink", MEMBER_DEFRAG, 2);
+    view.list.members[STANDBY].may_shrink = false;
+    expect(&view, "shrink", MEMBER_DEFRAG, 3);
+    view.list.members[WITNESS].may_shrink = false;
+    expect(&view, "shrink", MEMBER_MOVE, 3);
+    view.list.members[US].may_shrink = false;
+    expect(&view, "no-space", MEMBER_WAIT, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("member_upkeep");
@@ -172,6 +192,7 @@ int main(void)
     tcase_add_test(tcase, defragmentation);
     tcase_add_test(tcase, full_is_not_bloated);
     tcase_add_test(tcase, no_space);
+    tcase_add_test(tcase, no_space_by_etcds_word);
     tcase_add_test(tcase, really_full);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
