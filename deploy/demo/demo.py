@@ -60,8 +60,9 @@ class Progress:
 def why(node):
     """What the node itself says that it is doing."""
     try:
-        body = node.rest("/patroni", timeout=1)[1]
-        return f"{node.name}: {body['pgvigil']['reason']}"
+        own = node.rest("/patroni", timeout=1)[1]["pgvigil"]
+        # what it would decide now is no news while it is at something
+        return f"{node.name}: {own['running'] + ', ' + own['step'] if 'running' in own else own['reason']}"
     except (OSError, KeyError, TypeError):
         return ""
 
