@@ -39,6 +39,17 @@ static void on_rest(void *arg, const struct http_result *result)
     on_done(fleet, rest_outcome(result, &err), &err);
 }
 
+/* A leader of an older release leaves a key: the removal that it says is done is not asked again. */
+static void on_removed(void *arg, const struct http_result *result)
+{
+    struct fleet *fleet = arg;
+    struct err err;
+    enum err_code code = rest_outcome(result, &err);
+    if (code != ERR_OK)
+        fleet->removed[0] = '\0';
+    on_done(fleet, code, &err);
+}
+
 static void on_kube(void *arg, const struct http_result *result)
 {
     struct fleet *fleet = arg;
@@ -202,19 +213,29 @@ static bool leave_cordoned_node(struct fleet *fleet, const struct cluster_view *
 
 /* ---- scaled in -------------------------------------------------------------------------------- */
 
+static bool has_pod(const struct fleet *fleet, const char *name)
+{
+    const struct pods *pods = &fleet->controller->pods.pods;
+    for (size_t i = 0; i < pods->n; i++)
+        if (strcmp(pods->pod[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Its own key lasts until its lease ends; until then the leader would refuse. */
 static bool is_scaled_in(const struct fleet *fleet, const char *member)
 {
     const struct controller *controller = fleet->controller;
-    int ordinal = roll_ordinal(controller->options->release, member);
-    if (ordinal < fleet->replicas || strcmp(member, fleet->removed) == 0)
+    if (roll_ordinal(controller->options->release, member) < fleet->replicas ||
+        has_pod(fleet, member) || strcmp(member, fleet->removed) == 0)
         return false;
-    for (size_t i = 0; i < controller->pods.pods.n; i++)
-        if (strcmp(controller->pods.pods.pod[i].name, member) == 0)
-            return false;
-    return true;
+    auto_text struct text key = text_new(LIMIT_PATH);
+    text_addf(&key, "members/%s", member);
+    const struct etcd_entry *entry = store_get(controller->store, text_str(&key));
+    return entry == NULL || entry->lease == 0;
 }
 
-/* Its key, slot and data id go; its PVC is a person's. */
+/* Its keys and its slot go; its PVC is a person's. */
 static bool remove_from(struct fleet *fleet, const struct cluster_view *cluster, const char *folder)
 {
     const struct controller *controller = fleet->controller;
@@ -231,14 +252,17 @@ static bool remove_from(struct fleet *fleet, const struct cluster_view *cluster,
         const struct rest_order order = { .api_url = controller->leader_url,
                                           .method = "DELETE",
                                           .path = text_str(&path) };
-        fleet->call = rest_send(fleet->controller, &order, on_rest, fleet);
+        fleet->call = rest_send(fleet->controller, &order, on_removed, fleet);
         return true;
     }
     return false;
 }
 
+/* A member that ended has its data id left, when the lease of the other key is over. */
 static bool remove_scaled_in(struct fleet *fleet, const struct cluster_view *cluster)
 {
+    if (has_pod(fleet, fleet->removed))
+        fleet->removed[0] = '\0';
     return fleet->set_known && fleet->replicas > 0 &&
            (remove_from(fleet, cluster, "members/") ||
             remove_from(fleet, cluster, "pgvigil/data/"));

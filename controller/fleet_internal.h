@@ -30,7 +30,7 @@ struct fleet {
     const char *doing; /* static, for the log */
     struct mono healthy_since;
     struct mono moved_at;       /* the last switchover away from a cordoned node; 0: none */
-    char removed[LIMIT_NAME];   /* the member whose removal was ordered last */
+    char removed[LIMIT_NAME];   /* the member that was removed last, until its pod is back */
     char restarted[LIMIT_NAME]; /* the member that was told to restart last */
     struct mono restarted_at;
     struct etcd_call *write; /* of pgvigil/rollout */

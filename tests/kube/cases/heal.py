@@ -76,7 +76,7 @@ def primary_pod_deleted_by_force(context):
     began = writer.now()
     release.kubectl("delete", "pod", primary, "--force", "--grace-period=0")
     release.wait_primary(other_than=primary)
-    return context.settle(began, 14)
+    return context.settle(began)
 
 
 @case("witness-deleted")
@@ -98,7 +98,7 @@ def both_data_pods_deleted(context):
     writer = context.load()
     began = writer.now()
     release.kubectl("delete", "pod", *(p["metadata"]["name"] for p in release.pods("data")), "--wait=false")
-    return context.settle(began, 60, moves=None)
+    return context.settle(began, 30, moves=None)
 
 
 @case("drain", short=True, both=True)

@@ -131,4 +131,4 @@ def controllers_killed(context):
                     *(p["metadata"]["name"] for p in release.pods("controller")))
     release.kill_postmaster(primary)
     release.wait_primary(other_than=primary)
-    return context.settle(began, 20)
+    return context.settle(began, 10)

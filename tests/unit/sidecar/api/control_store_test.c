@@ -322,6 +322,10 @@ START_TEST(member_removed)
     rest_expect(&world->rest, "DELETE /pgvigil/members/gone", NULL, 200, "gone is removed");
     ck_assert_ptr_null(cluster_value(world->node.cluster, "members/gone"));
     ck_assert_int_eq(world->slots_dropped, 2);
+    put(world, "pgvigil/data/gone", "1"); /* its lease has taken the other key */
+    key_is(world, "pgvigil/data/gone", "1");
+    rest_expect(&world->rest, "DELETE /pgvigil/members/gone", NULL, 200, "gone is removed");
+    ck_assert_ptr_null(cluster_value(world->node.cluster, "pgvigil/data/gone"));
     world_free(world);
 }
 END_TEST
