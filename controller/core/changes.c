@@ -120,9 +120,9 @@ static void look_at_node(struct watched_pod *watch, const struct pod *pod, struc
         "pod %s does not end on node %s, which seems lost, with the claims %s. If it is lost for "
         "good, and is known to be off: volumes that attach elsewhere (network storage): kubectl taint "
         "nodes %s node.kubernetes.io/out-of-service=nodeshutdown:NoExecute. Volumes of that node "
-        "alone (local disks): kubectl delete pvc %s --wait=false, then kubectl delete pod %s --force "
-        "--grace-period=0. Afterwards kubectl delete node %s",
-        pod->name, pod->node, pod->claims, pod->node, pod->claims, pod->name, pod->node);
+        "alone (local disks): kubectl cordon %s, then kubectl delete pvc %s --wait=false, then kubectl "
+        "delete pod %s --force --grace-period=0. Afterwards kubectl delete node %s",
+        pod->name, pod->node, pod->claims, pod->node, pod->node, pod->claims, pod->name, pod->node);
 }
 
 /* ---- the witness ------------------------------------------------------------------------------ */

@@ -82,11 +82,11 @@ def node_lost_for_good(context):
     try:
         release.wait_primary(other_than=primary, timeout=90)
         writer.wait_writes(60, after=writer.now())
-        # What docs/operations.md says: the volumes first, then the pod; the StatefulSet makes both anew elsewhere.
+        # What docs/kubernetes.md says: the node, the volumes, the pod; the StatefulSet makes the latter anew elsewhere.
+        release.kubectl("cordon", node)
         claims = [f"{volume}-{primary}" for volume in ("data", "etcd")]
         release.kubectl("delete", "pvc", *claims, "--wait=false")
         release.kubectl("delete", "pod", primary, "--force", "--grace-period=0")
-        release.kubectl("cordon", node)
         return context.settle(began, 15, timeout=300)
     finally:
         docker("start", context.machine.container(node))
