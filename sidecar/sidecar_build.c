@@ -181,6 +181,7 @@ static void build_etcd_member(struct sidecar *sidecar)
         .config = config,
         .etcd = sidecar->etcd,
         .http = sidecar->http,
+        .etcd_tls = sidecar->etcd_tls,
         .peer_tls = sidecar->peer_tls,
         .guard_path = sidecar->options.guard_path,
         .ttl_ms = sidecar->settings->ttl_s * 1000,
@@ -230,6 +231,7 @@ enum err_code sidecar_new(struct loop *loop, const struct sidecar_options *optio
         return code;
     }
     sidecar_etcd_health_begin(sidecar);
+    sidecar_watch_certificates(sidecar);
     sidecar_urgent(sidecar);
     *ret_sidecar = sidecar;
     return ERR_OK;
@@ -239,6 +241,7 @@ struct sidecar *sidecar_free(struct sidecar *sidecar)
 {
     if (sidecar == NULL)
         return NULL;
+    file_watch_free(sidecar->certificates);
     source_free(sidecar->mending);
     sidecar_etcd_health_end(sidecar);
     sidecar_api_free(sidecar); /* runs the loop, which may ask for a cycle */

@@ -14,6 +14,7 @@
 #include "sidecar/control.h"
 #include "sidecar/core/decide.h"
 #include "sidecar/etcd_member/etcd_member.h"
+#include "sidecar/file_watch.h"
 #include "sidecar/guard/guard_client.h"
 #include "sidecar/observe/peers.h"
 #include "sidecar/postgres/postgres.h"
@@ -86,6 +87,7 @@ struct sidecar {
     struct source *mending; /* a lost guard of our own: its tree is being killed */
     bool mended;
     struct err mend_err;
+    struct file_watch *certificates;
     struct source *pace;   /* the next cycle */
     struct source *urgent; /* a cycle in the next turn of the loop */
     struct mono cycled_at;
@@ -127,6 +129,9 @@ bool sidecar_history(void *arg, struct text *to);
 void sidecar_publish(struct sidecar *sidecar);
 void sidecar_positions(const struct pg_facts *facts, struct member *member);
 json_t *sidecar_pending_restart(const struct pg_facts *facts); /* new reference */
+
+/* sidecar_reload.c */
+void sidecar_watch_certificates(struct sidecar *sidecar);
 
 /* sidecar_api.c */
 enum err_code sidecar_api_new(struct sidecar *sidecar, struct err *err);

@@ -10,6 +10,8 @@
 #include "sidecar/sidecar_internal.h"
 #include "json/json.h"
 
+enum { CERTIFICATES_MS = 60000 };
+
 /* What is built into the parts at their start cannot change under them. */
 static bool needs_restart(const struct config *former, const struct config *config)
 {
@@ -23,6 +25,9 @@ static void use_config(struct sidecar *sidecar, struct config *config)
     struct config *former = sidecar->config;
     struct tags tags;
     struct err err;
+    if (http_tls_reload(sidecar->etcd_tls, &err) != ERR_OK ||
+        http_tls_reload(sidecar->peer_tls, &err) != ERR_OK)
+        log_error("reload: %s -> keeping the former certificates as a client", err.text);
     if (tags_from_json(config->tags, &tags, &err) == ERR_OK)
         sidecar->tags = tags;
     else
@@ -59,6 +64,37 @@ void sidecar_reload(struct sidecar *sidecar)
     sidecar->orders.reload = !sidecar->options.witness;
     log_info("reload: configuration read again");
     sidecar_urgent(sidecar);
+}
+
+/* ---- renewed certificates --------------------------------------------------------------------- */
+
+static void on_certificates(void *arg)
+{
+    log_info("certificates: their files have changed -> read again, PostgreSQL too");
+    sidecar_reload(arg);
+}
+
+/* As the configuration is at the start; etcd itself reads its own files for each connection. */
+void sidecar_watch_certificates(struct sidecar *sidecar)
+{
+    const struct config *config = sidecar->config;
+    const char *const files[] = {
+        config->restapi.certfile, config->restapi.keyfile, config->restapi.cafile,
+        config->ctl.certfile,     config->ctl.keyfile,     config->ctl.cacert,
+        config->etcd.cert,        config->etcd.key,        config->etcd.cacert,
+    };
+    const char *paths[sizeof(files) / sizeof(files[0]) + 1] = { NULL };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        if (files[i] != NULL)
+            paths[n++] = files[i];
+    const struct file_watch_spec spec = { .loop = sidecar->loop,
+                                          .paths = paths,
+                                          .pace_ms = CERTIFICATES_MS,
+                                          .changed = on_certificates,
+                                          .arg = sidecar };
+    if (n > 0)
+        sidecar->certificates = file_watch_new(&spec);
 }
 
 int sidecar_replay(const char *path)

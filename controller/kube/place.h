@@ -16,7 +16,7 @@ struct kube_place {
     bool insecure;
 };
 
-/* KUBECONFIG (its first file) if set, else the service account. New place. Errors: ERR_SYSTEM,
+/* KUBECONFIG (its first file) if set, else the service account. New place. Errors: of file_read,
  * ERR_INVALID with the file and the key. */
 enum err_code kube_place_find(struct kube_place **ret_place, struct err *err);
 /* From a kubeconfig's text; `directory`: what relative paths are relative to. */

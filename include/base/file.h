@@ -3,6 +3,6 @@
 #include "base/err.h"
 #include "base/text.h"
 
-/* Appends the file's content. Errors: ERR_SYSTEM, ERR_LIMIT (longer than the text may grow), with
- * its name; `to` may hold a part of it then. */
+/* Appends the file's content. Errors, with its name: ERR_NOT_FOUND, ERR_SYSTEM, ERR_LIMIT (longer than
+ * `to` may grow). */
 enum err_code file_read(const char *path, struct text *to, struct err *err);

@@ -30,9 +30,12 @@ struct http_tls_files {
     bool insecure;            /* accept any certificate */
     bool any_name;            /* check the chain but not the host name */
 };
-/* Errors: ERR_SYSTEM, ERR_LIMIT with the file's name. Reads files: at start and reload only. */
+/* Errors: of file_read. Reads files: at start and reload only. */
 enum err_code http_tls_load(const struct http_tls_files *files, struct http_tls **ret_tls,
                             struct err *err);
+/* The same files anew, for the requests to come. On errors everything stays. What was made of memory, and
+ * NULL: nothing happens. */
+enum err_code http_tls_reload(struct http_tls *tls, struct err *err);
 /* From memory; copied. NULL or "": none (`ca`: the system's). */
 struct http_tls_pem {
     const char *ca;
@@ -41,7 +44,7 @@ struct http_tls_pem {
     bool insecure;
 };
 struct http_tls *http_tls_new(const struct http_tls_pem *pem);
-/* Calls under way keep what they need. NULL is fine. */
+/* Calls under way keep what they need, here and at a reload. NULL is fine. */
 struct http_tls *http_tls_free(struct http_tls *tls);
 
 struct http_result {

@@ -8,6 +8,9 @@
 #include "http_internal.h"
 
 struct http_tls {
+    char *ca_file; /* all three NULL: made of memory */
+    char *cert_file;
+    char *key_file;
     char *ca;
     char *cert;
     char *key;
@@ -42,26 +45,6 @@ static enum err_code read_pem(const char *path, char **ret_content, struct err *
     return code;
 }
 
-enum err_code http_tls_load(const struct http_tls_files *files, struct http_tls **ret_tls,
-                            struct err *err)
-{
-    struct http_tls *tls = mem_struct(struct http_tls);
-    tls->insecure = files->insecure;
-    tls->any_name = files->any_name;
-    tls->key_password = mem_strdup(files->key_password);
-    enum err_code code = read_pem(files->ca, &tls->ca, err);
-    if (code == ERR_OK)
-        code = read_pem(files->cert, &tls->cert, err);
-    if (code == ERR_OK)
-        code = read_pem(files->key != NULL ? files->key : files->cert, &tls->key, err);
-    if (code != ERR_OK) {
-        http_tls_free(tls);
-        return code;
-    }
-    *ret_tls = tls;
-    return ERR_OK;
-}
-
 /* Keys do not stay behind in freed memory. */
 static void free_secret(char *secret)
 {
@@ -70,16 +53,66 @@ static void free_secret(char *secret)
     free(secret);
 }
 
+static void free_content(struct http_tls *tls)
+{
+    free(tls->ca);
+    free(tls->cert);
+    free_secret(tls->key);
+}
+
 struct http_tls *http_tls_free(struct http_tls *tls)
 {
     if (tls == NULL)
         return NULL;
-    free(tls->ca);
-    free(tls->cert);
-    free_secret(tls->key);
+    free_content(tls);
+    free(tls->ca_file);
+    free(tls->cert_file);
+    free(tls->key_file);
     free_secret(tls->key_password);
     free(tls);
     return NULL;
+}
+
+enum err_code http_tls_reload(struct http_tls *tls, struct err *err)
+{
+    if (tls == NULL)
+        return ERR_OK;
+    struct http_tls read = { 0 };
+    enum err_code code = read_pem(tls->ca_file, &read.ca, err);
+    if (code == ERR_OK)
+        code = read_pem(tls->cert_file, &read.cert, err);
+    if (code == ERR_OK)
+        code = read_pem(tls->key_file, &read.key, err);
+    if (code != ERR_OK) {
+        free_content(&read);
+        return code;
+    }
+    if (read.ca == NULL && read.cert == NULL)
+        return ERR_OK;
+    free_content(tls);
+    tls->ca = read.ca;
+    tls->cert = read.cert;
+    tls->key = read.key;
+    return ERR_OK;
+}
+
+enum err_code http_tls_load(const struct http_tls_files *files, struct http_tls **ret_tls,
+                            struct err *err)
+{
+    struct http_tls *tls = mem_struct(struct http_tls);
+    tls->insecure = files->insecure;
+    tls->any_name = files->any_name;
+    tls->key_password = mem_strdup(files->key_password);
+    tls->ca_file = mem_strdup(files->ca);
+    tls->cert_file = mem_strdup(files->cert);
+    tls->key_file = mem_strdup(files->key != NULL ? files->key : files->cert);
+    enum err_code code = http_tls_reload(tls, err);
+    if (code != ERR_OK) {
+        http_tls_free(tls);
+        return code;
+    }
+    *ret_tls = tls;
+    return ERR_OK;
 }
 
 static void set_blob(CURL *easy, CURLoption option, char *content)

@@ -15,10 +15,12 @@ struct etcd_member;
 
 struct etcd_member_spec {
     struct loop *loop;
-    const struct config *config;     /* borrowed; config->managed is what it is about */
-    struct etcd *etcd;               /* client with every member's client_url */
-    struct http *http;               /* for the other members' REST */
-    const struct http_tls *peer_tls; /* may be NULL; borrowed */
+    const struct config *config; /* borrowed; config->managed is what it is about */
+    struct etcd *etcd;           /* client with every member's client_url */
+    struct http *http;           /* for the other members' REST */
+    const struct http_tls
+        *etcd_tls; /* for etcd's own pages; borrowed like the next one; may be NULL */
+    const struct http_tls *peer_tls;
     const char *guard_path; /* the guard's program, used when config->etcd_socket is NULL */
     int64_t ttl_ms;         /* < 6 s: heartbeat 50 ms, election timeout 500 ms (part 3) */
     loop_fn *changed;       /* status is new */

@@ -184,17 +184,6 @@ void membership_leads_postgres(struct membership *membership, bool leads)
 
 /* --- life --- */
 
-static void load_tls(struct membership *membership)
-{
-    const struct config_managed_etcd *managed = &membership->spec.config->managed;
-    const struct http_tls_files files = { .ca = managed->ca,
-                                          .cert = managed->cert,
-                                          .key = managed->key };
-    struct err err;
-    if (managed->cert != NULL && http_tls_load(&files, &membership->tls, &err) != ERR_OK)
-        log_warn("etcd-member: %s", err.text);
-}
-
 struct membership *membership_new(const struct etcd_member_spec *spec)
 {
     struct membership *membership = mem_struct(struct membership);
@@ -206,7 +195,6 @@ struct membership *membership_new(const struct etcd_member_spec *spec)
     membership->moved_at = MONO_NEVER;
     membership->compacted_at = MONO_NEVER;
     membership->defragged_at = MONO_NEVER;
-    load_tls(membership);
     observe_init(membership);
     membership->disk = member_disk_new(spec->loop, spec->config, membership_soon, membership);
     membership->child = etcd_child_new(&(struct etcd_child_spec){
@@ -235,7 +223,6 @@ struct membership *membership_free(struct membership *membership)
     etcd_call_free(membership->operation.call);
     etcd_child_free(membership->child);
     member_disk_free(membership->disk);
-    http_tls_free(membership->tls);
     free(membership);
     return NULL;
 }

@@ -57,7 +57,6 @@ struct operation {
 
 struct membership {
     struct etcd_member_spec spec;
-    struct http_tls *tls; /* etcd's own, for its metrics */
     struct etcd_child *child;
     struct member_disk *disk;
     struct source *timer;

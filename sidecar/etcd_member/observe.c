@@ -314,10 +314,11 @@ static void ask_heard(struct membership *membership)
     const struct config_member *self = etcd_argv_self(&membership->spec.config->managed);
     (void)snprintf(url, sizeof(url), "%s/metrics", self->client_url);
     heard->asked = now;
-    heard->call = http_start(
-        membership->spec.http,
-        &(struct http_request){ .url = url, .timeout_ms = ASK_MS, .tls = membership->tls },
-        on_metrics, membership);
+    heard->call =
+        http_start(membership->spec.http,
+                   &(struct http_request){
+                       .url = url, .timeout_ms = ASK_MS, .tls = membership->spec.etcd_tls },
+                   on_metrics, membership);
 }
 
 /* --- the disk --- */

@@ -6,10 +6,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "base/text.h"
-
-/* The content, at most text->max bytes (ERR_LIMIT). ERR_NOT_FOUND when it is missing. */
-enum err_code file_read(const char *path, struct text *ret_text, struct err *err);
+#include "base/file.h"
 
 /* Replaces the file. Nothing is written when it already has this content and mode. */
 enum err_code file_replace(const char *path, const char *content, size_t len, mode_t mode,

@@ -114,7 +114,7 @@ START_TEST(from_the_environment)
     ck_assert_int_eq(kube_place_find(&place, NULL), ERR_OK);
     kube_place_free(place);
     unlink(path);
-    ck_assert_int_eq(kube_place_find(&place, &err), ERR_SYSTEM);
+    ck_assert_int_eq(kube_place_find(&place, &err), ERR_NOT_FOUND);
     unsetenv("KUBECONFIG");
     unsetenv("KUBERNETES_SERVICE_HOST");
     ck_assert_int_eq(kube_place_find(&place, &err), ERR_INVALID);

@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../support/etcd_server.h"
+#include "base/clean.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
 #include "etcd/kv.h"
 #include "etcd/members.h"
 #include "etcd/watch.h"
@@ -318,8 +322,8 @@ START_TEST(tls_with_certificates)
     struct http_tls_files missing = { .ca = "/no/such/file" };
     struct http_tls *tls[3];
     struct err err;
-    ck_assert_int_eq(http_tls_load(&missing, &tls[0], &err), ERR_SYSTEM);
-    ck_assert_str_eq(err.text, "open /no/such/file: No such file or directory");
+    ck_assert_int_eq(http_tls_load(&missing, &tls[0], &err), ERR_NOT_FOUND);
+    ck_assert_str_eq(err.text, "/no/such/file does not exist");
     ck_assert_int_eq(http_tls_load(&all, &tls[0], &err), ERR_OK);
     ck_assert_int_eq(http_tls_load(&no_cert, &tls[1], &err), ERR_OK);
     ck_assert_int_eq(http_tls_load(&no_ca, &tls[2], &err), ERR_OK);
@@ -334,6 +338,48 @@ START_TEST(tls_with_certificates)
         etcd_free(etcd);
         http_tls_free(tls[i]);
     }
+}
+END_TEST
+
+static void copy(const char *name, const char *to)
+{
+    char from[100];
+    auto_text struct text content = text_new(LIMIT_FILE);
+    struct err err;
+    (void)snprintf(from, sizeof(from), "%s/%s", cluster.dir, name);
+    ck_assert_msg(file_read(from, &content, &err) == ERR_OK, "%s", err.text);
+    FILE *file = fopen(to, "we");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(text_str(&content), file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Renewed files count from the next request on; ones that cannot be read change nothing. */
+START_TEST(certificates_are_read_again)
+{
+    etcd_cluster_start_tls(&cluster, loop);
+    char ca[100], cert[100], key[100];
+    (void)snprintf(ca, sizeof(ca), "%s/ca-now.pem", cluster.dir);
+    (void)snprintf(cert, sizeof(cert), "%s/cert.pem", cluster.dir);
+    (void)snprintf(key, sizeof(key), "%s/key.pem", cluster.dir);
+    copy("cert.pem", ca); /* not the authority */
+    struct http_tls_files files = { .ca = ca, .cert = cert, .key = key };
+    struct http_tls *tls;
+    struct err err;
+    ck_assert_int_eq(http_tls_load(&files, &tls, &err), ERR_OK);
+    struct etcd_config config = { .endpoints = cluster.urls, .tls = tls };
+    struct etcd *etcd = etcd_new(loop, http, &config);
+    ck_assert_int_eq(put(etcd, (struct etcd_how){ .timeout_ms = 1000 }).code, ERR_UNREACHABLE);
+    copy("ca.pem", ca);
+    ck_assert_int_eq(http_tls_reload(tls, &err), ERR_OK);
+    struct seen seen = put(etcd, long_time);
+    ck_assert_msg(seen.code == ERR_OK, "%s", seen.error);
+    ck_assert_int_eq(unlink(ca), 0);
+    ck_assert_int_eq(http_tls_reload(tls, &err), ERR_NOT_FOUND);
+    ck_assert_int_eq(put(etcd, long_time).code, ERR_OK);
+    ck_assert_int_eq(http_tls_reload(NULL, &err), ERR_OK);
+    etcd_free(etcd);
+    http_tls_free(tls);
 }
 END_TEST
 
@@ -353,6 +399,7 @@ int main(void)
     tcase_add_test(tcase, no_quorum);
     tcase_add_test(tcase, login);
     tcase_add_test(tcase, tls_with_certificates);
+    tcase_add_test(tcase, certificates_are_read_again);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
