@@ -11,11 +11,12 @@ def reason(node):
     return node.rest("/patroni", timeout=1)[1].get("pgvigil", {}).get("reason", "")
 
 
-def restore(cluster, snapshot):
-    """What the etcd handbook says: every member from the same snapshot, as a new cluster."""
+def restore(cluster, snapshot, newest):
+    """What the etcd handbook says: every member from the same snapshot, as a new cluster. The standby is stopped
+    before the primary, which else hands over to it: then that one has the newest data."""
     members = ",".join(f"{v.name}=http://{v.ip}:2380" for v in cluster.voters)
     packed = cluster.voters[0].exec("base64", "-w0", snapshot)
-    for node in cluster.nodes:
+    for node in sorted(cluster.nodes, key=lambda n: (n not in cluster.data, n is newest)):
         node.stop(30)
     for node in cluster.voters:
         node.on_volume(
@@ -41,7 +42,7 @@ def restored(context):
     cluster.wait_sync(60, standby=old)
     writer.wait_writes(30)
     newest = cluster.leader()
-    restore(cluster, snapshot)
+    restore(cluster, snapshot, newest)
     cluster.start()
     wait_for("etcd answers", lambda: cluster.key("initialize"), 60, 0.3)
     words = wait_for("a data node says what a person must do", lambda: ACCEPT in reason(newest) and reason(newest), 60, 0.2)
