@@ -52,9 +52,16 @@ enum history_verdict history_against_leader(const struct view *view)
     return HISTORY_SAME;
 }
 
-static bool stay_out(const struct view *view, struct decision *decision, const char *why)
+/* Nobody has WAL for a standby that has diverged: asked all the same, Postgres logs a refusal at each
+ * wal_retrieve_retry_interval. Where that is not certain it goes on asking. */
+static bool stay_out(const struct view *view, struct decision *decision,
+                     enum history_verdict verdict, const char *why)
 {
-    return say(decision, ACT_WAIT,
+    bool asks = view->pg.state == PG_UP && view->pg.upstream[0] != '\0';
+    bool in_vain = asks && verdict == HISTORY_DIVERGED;
+    if (in_vain)
+        decision->peer[0] = '\0';
+    return say(decision, in_vain ? ACT_FOLLOW : ACT_WAIT,
                "this member's WAL is not on the way of %s and %s: staying out; reinit this member "
                "to replace its data",
                view->store.leader, why);
@@ -112,6 +119,6 @@ bool history_mend(const struct view *view, struct decision *decision, enum histo
                    "our WAL %s that of %s and the configuration allows a "
                    "clone",
                    fact, view->store.leader);
-    return stay_out(view, decision,
+    return stay_out(view, decision, verdict,
                     view->memory.rewind_failed ? "pg_rewind failed" : "use_pg_rewind is off");
 }

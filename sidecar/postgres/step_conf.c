@@ -170,13 +170,14 @@ void pg_set_ssn(struct pg_op *op)
     pg_write_files(op, CONF_SIGNAL_KEEP, false, after_write);
 }
 
-/* Design part 6: "new leader appears: change primary_conninfo by reload, no restart". */
+/* Design part 6: "new leader appears: change primary_conninfo by reload, no restart". Without a name:
+ * nobody is followed. */
 void pg_follow(struct pg_op *op)
 {
     struct conf_role *role = &op->pg->role;
     if (!may_write(op))
         return;
-    if (op->host[0] == '\0') {
+    if (op->host[0] == '\0' && op->step.name[0] != '\0') {
         op_fail(op, ERR_NOT_FOUND, "no address of member %s is known", op->step.name);
         return;
     }

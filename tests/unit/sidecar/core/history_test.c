@@ -138,6 +138,7 @@ START_TEST(mends)
 {
     struct view view;
     leader_on_two(&view);
+    view.pg.upstream[0] = '\0';
     expect(&view, ACT_REWIND, "has diverged from that of b");
     struct decision decision = mend(&view, HISTORY_UNKNOWN);
     SAYS(decision, "may have diverged");
@@ -154,6 +155,7 @@ START_TEST(mends_without_rewind)
 {
     struct view view;
     leader_on_two(&view);
+    view.pg.upstream[0] = '\0';
     view.policy.use_rewind = false;
     expect(&view, ACT_WAIT, "use_pg_rewind is off");
     view.policy.clone_on_rewind_failure = true; /* no rewind has failed */

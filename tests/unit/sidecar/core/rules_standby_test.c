@@ -84,6 +84,31 @@ START_TEST(rewinds_what_diverged)
 }
 END_TEST
 
+/* Without pg_rewind: the WAL receiver would be refused five times a second, and Postgres logs it. */
+START_TEST(stays_out_and_asks_nobody)
+{
+    struct view view;
+    diverged(&view);
+    view.policy.use_rewind = false;
+    struct decision decision = DECIDES(&view, "rewind-running", ACT_FOLLOW);
+    ck_assert_str_eq(decision.peer, "");
+    SAYS(decision, "staying out");
+    PLANS(&view, ACT_FOLLOW, "set primary_conninfo");
+    view.pg.upstream[0] = '\0';
+    decision = DECIDES(&view, "rewind-running", ACT_WAIT);
+    SAYS(decision, "staying out");
+    view.store.confirmed.entries[0].switch_at = VIEW_LSN; /* another leader, whose way it is on */
+    decision = DECIDES(&view, "follow", ACT_FOLLOW);
+    ck_assert_str_eq(decision.peer, "b");
+    /* Where nobody knows, asking may yet succeed. */
+    diverged(&view);
+    view.policy.use_rewind = false;
+    view.store.confirmed_exists = false;
+    view.pg.follow_stuck = true;
+    DECIDES(&view, "rewind-running", ACT_WAIT);
+}
+END_TEST
+
 /* A history of unknown content: first streaming is tried, then it is looked at. */
 START_TEST(looks_when_streaming_is_refused)
 {
@@ -215,6 +240,7 @@ int main(void)
     tcase_add_test(tests, races);
     tcase_add_test(tests, rewinds_what_diverged);
     tcase_add_test(tests, looks_when_streaming_is_refused);
+    tcase_add_test(tests, stays_out_and_asks_nobody);
     tcase_add_test(tests, follows);
     tcase_add_test(tests, restarts);
     tcase_add_test(tests, reloads);

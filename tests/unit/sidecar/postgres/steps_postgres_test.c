@@ -261,6 +261,24 @@ static void old_primary_returns(void)
     await(&a, has_no_slots, NULL, "slots of the former primary are gone");
 }
 
+static bool follows_nobody(struct pg_node *node, void *arg)
+{
+    (void)arg;
+    look(node);
+    return !node->view.pg.streaming && node->view.pg.upstream[0] == '\0';
+}
+
+/* One that stays out asks nobody, until there is somebody to follow. */
+static void follow_nobody(void)
+{
+    char value[128];
+    do_step(&a, STEP_FOLLOW);
+    await(&a, follows_nobody, NULL, "follows nobody");
+    ck_assert_str_eq(pg_node_sql(&a, "SHOW primary_conninfo", value, sizeof(value)), "");
+    do_named(&a, STEP_FOLLOW, "b");
+    await(&a, is_streaming, NULL, "streams again");
+}
+
 static void diverge_and_rewind(void)
 {
     char value[128];
@@ -380,6 +398,7 @@ START_TEST(test_life_of_two_nodes)
     grow();
     switch_over();
     old_primary_returns();
+    follow_nobody();
     diverge_and_rewind();
     follow_settings();
     take_over(settings);
