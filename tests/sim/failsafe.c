@@ -140,8 +140,6 @@ static void on_asked(struct sim *sim, const struct event *event)
     node->view.lease = node->lease;
     enum action running = node->runner.running ? node->runner.plan.action : ACT_WAIT;
     bool yes = failsafe_judge(&node->view, running, &ask, why) == FAILSAFE_ACCEPTED;
-    if (sim->mutation == MUT_LEADER_PROMISES)
-        yes = true;
     if (yes)
         failsafe_promise(&node->memory, node->view.now, &ask, sim->ttl_ms);
     struct event answer = {
@@ -202,6 +200,11 @@ void failsafe_cycle(struct sim *sim, int i)
         return;
     publish_members(sim, i);
     bool usable = view_is_primary(&node->view) && failsafe_others(&node->view, &others);
+    if (sim->mutation == MUT_ROUND_UNWRITTEN && node->cache.failsafe.mod != 0) {
+        others = failsafe_members(&node->view);
+        names_remove(&others, node->view.self);
+        usable = view_is_primary(&node->view);
+    }
     node_set wanted = usable ? set_of(&others) : 0;
     if (usable != round->usable || wanted != round->others)
         end_round(round);

@@ -244,6 +244,9 @@ static int draw_target(struct sim *sim)
 
 static int draw_kind(struct sim *sim)
 {
+    int focused = focus_draw_fault(sim->focus, &sim->rng);
+    if (focused >= 0)
+        return focused;
     int sum = 0;
     for (int i = 0; i < fault_kinds_n(); i++)
         sum += fault_kinds[i].weight;

@@ -55,8 +55,6 @@ static bool passed(struct sim *sim, int node)
         return false;
     if (!deadline_check(&guard->deadline, node_clock(sim, node)))
         return false;
-    if (sim->mutation == MUT_GUARD_FORGIVES)
-        guard->deadline.passed = false;
     if (!guard->killing) {
         guard->killing = true;
         say_line(sim, node, "guard: the deadline has passed -> kill");
@@ -89,6 +87,9 @@ static void on_offer(struct sim *sim, const struct event *event)
     struct guard_cookie cookie = { event->arg[1], event->arg[2] };
     if (sim->mutation == MUT_GUARD_LATE)
         at = mono_add(at, 2000 + lease_margin_ms(sim->ttl_ms, false));
+    if (sim->mutation == MUT_GUARD_COUNTS_ANEW)
+        at = mono_add(node_clock(sim, event->host),
+                      sim->ttl_ms - lease_margin_ms(sim->ttl_ms, false));
     (void)passed(sim, event->host);
     if (deadline_offer(&guard->deadline, node_clock(sim, event->host), at, cookie) == DEADLINE_OK)
         guard_arm(sim, event->host);

@@ -15,7 +15,8 @@ struct options {
     uint64_t first, seeds, at_least;
     double seconds;
     bool one, mutations;
-    enum mutation only;
+    bool known; /* of the mutations: only the seeds that are known */
+    enum mutation only, focus;
 };
 
 static double seconds_now(void)
@@ -27,9 +28,9 @@ static double seconds_now(void)
 
 /* ---- one seed --------------------------------------------------------------------------- */
 
-static bool run(struct sim *sim, uint64_t seed, enum mutation mutation)
+static bool run(struct sim *sim, uint64_t seed, enum mutation mutation, enum mutation focus)
 {
-    sim_init(sim, seed, mutation);
+    sim_init(sim, seed, mutation, focus);
     sim_run(sim);
     return sim->broken == NULL;
 }
@@ -41,11 +42,12 @@ static void print_trace(const struct sim *sim)
         (void)puts(sim->trace[i % TRACE_LINES]);
 }
 
-static void print_failure(struct sim *sim, uint64_t seed, enum mutation mutation)
+static void print_failure(struct sim *sim, uint64_t seed, enum mutation mutation,
+                          enum mutation focus)
 {
     struct counters kept = sim->counters;
     sim->tracing = true;
-    (void)run(sim, seed, mutation);
+    (void)run(sim, seed, mutation, focus);
     sim->tracing = false;
     sim->counters = kept;
     (void)printf("seed %llu\nbroke %s: %s\n", (unsigned long long)seed,
@@ -133,19 +135,20 @@ static uint64_t run_regressions(struct sim *sim)
 {
     uint64_t failed = 0;
     for (size_t i = 0; i < REGRESSIONS; i++) {
-        if (run(sim, regressions[i].seed, MUT_NONE))
+        if (run(sim, regressions[i].seed, MUT_NONE, MUT_NONE))
             continue;
         failed++;
         (void)printf("FAIL it once showed: %s\n", regressions[i].showed);
-        print_failure(sim, regressions[i].seed, MUT_NONE);
+        print_failure(sim, regressions[i].seed, MUT_NONE, MUT_NONE);
     }
     return failed;
 }
 
 static int run_seeds(struct sim *sim, const struct options *options)
 {
-    uint64_t failed = options->only == MUT_NONE ? run_regressions(sim) : 0;
-    uint64_t passed = options->only == MUT_NONE ? REGRESSIONS - failed : 0;
+    bool common = options->only == MUT_NONE && options->focus == MUT_NONE;
+    uint64_t failed = common ? run_regressions(sim) : 0;
+    uint64_t passed = common ? REGRESSIONS - failed : 0;
     double began = seconds_now(), said = began;
     for (uint64_t seed = options->first;; seed++) {
         uint64_t done = seed - options->first;
@@ -160,13 +163,13 @@ static int run_seeds(struct sim *sim, const struct options *options)
                           (unsigned long long)failed);
             said = now;
         }
-        if (run(sim, seed, options->only)) {
+        if (run(sim, seed, options->only, options->focus)) {
             passed++;
             continue;
         }
         failed++;
         if (failed <= FAILURES_SHOWN)
-            print_failure(sim, seed, options->only);
+            print_failure(sim, seed, options->only, options->focus);
         else
             (void)printf("seed %llu broke %s: %s\n", (unsigned long long)seed, sim->broken,
                          sim->broken_why);
@@ -174,7 +177,7 @@ static int run_seeds(struct sim *sim, const struct options *options)
     print_totals(&sim->counters);
     print_formation(&sim->counters.formation);
     print_sums(&sim->counters, passed + failed, seconds_now() - began);
-    int untaken = passed + failed >= COVERAGE_SEEDS ? print_untaken(&sim->counters) : 0;
+    int untaken = common && passed + failed >= COVERAGE_SEEDS ? print_untaken(&sim->counters) : 0;
     (void)printf("%llu passed, %llu failed, 0 skipped\n", (unsigned long long)passed,
                  (unsigned long long)failed);
     return failed > 0 || untaken > 0;
@@ -182,67 +185,85 @@ static int run_seeds(struct sim *sim, const struct options *options)
 
 static int run_one(struct sim *sim, const struct options *options)
 {
-    print_failure(sim, options->first, options->only);
+    print_failure(sim, options->first, options->only, options->focus);
     bool ok = sim->broken == NULL;
     (void)printf("%d passed, %d failed, 0 skipped\n", ok, !ok);
     return !ok;
 }
 
-/* It breaks something that holds without the mutation. */
+/* It breaks its invariant, in a life that is whole without it. */
 static bool catches(struct sim *sim, uint64_t seed, enum mutation mutation)
 {
-    if (seed == 0 || run(sim, seed, mutation) || !run(sim, seed, MUT_NONE))
+    if (seed == 0 || run(sim, seed, mutation, mutation) ||
+        strcmp(sim->broken, mutation_breaks(mutation)) != 0 || !run(sim, seed, MUT_NONE, mutation))
         return false;
-    return !run(sim, seed, mutation);
+    return !run(sim, seed, mutation, mutation);
 }
 
 /* 0: none of them. */
-static uint64_t catching_seed(struct sim *sim, enum mutation mutation, uint64_t first)
+static uint64_t catching_seed(struct sim *sim, enum mutation mutation,
+                              const struct options *options)
 {
     if (catches(sim, mutation_seeds[mutation], mutation))
         return mutation_seeds[mutation];
-    for (uint64_t seed = first; seed < first + MUTATION_SEEDS; seed++)
-        if (catches(sim, seed, mutation))
-            return seed;
+    for (uint64_t n = 0; !options->known && n < MUTATION_SEEDS; n++)
+        if (catches(sim, options->first + n, mutation))
+            return options->first + n;
     return 0;
+}
+
+static bool run_mutation(struct sim *sim, enum mutation mutation, const struct options *options)
+{
+    uint64_t seed = catching_seed(sim, mutation, options);
+    if (seed != 0)
+        (void)printf("caught %-3s %-17s %s: seed %llu broke %s: %s\n", mutation_rule(mutation),
+                     mutation_name(mutation), mutation_text(mutation), (unsigned long long)seed,
+                     sim->broken, sim->broken_why);
+    else
+        (void)printf("FAIL uncaught %-3s %s %s: %s is not broken by %s\n", mutation_rule(mutation),
+                     mutation_name(mutation), mutation_text(mutation), mutation_breaks(mutation),
+                     options->known ? "the seed of regress.h (make mutations looks for another)"
+                                    : "any of the seeds");
+    if (seed != 0 && seed != mutation_seeds[mutation])
+        (void)printf("    regress.h: [MUT_%s] = %llu,\n", mutation_name(mutation),
+                     (unsigned long long)seed);
+    (void)fflush(stdout);
+    return seed != 0;
 }
 
 static int run_mutations(struct sim *sim, const struct options *options)
 {
     int caught = 0, uncaught = 0;
+    double began = seconds_now();
     for (int m = MUT_NONE + 1; m < MUT_MAX; m++) {
-        enum mutation mutation = (enum mutation)m;
-        if (options->only != MUT_NONE && mutation != options->only)
+        if (options->only != MUT_NONE && (enum mutation)m != options->only)
             continue;
-        uint64_t seed = catching_seed(sim, mutation, options->first);
-        if (seed != 0) {
-            (void)printf("caught    %-3s %-17s %s: seed %llu broke %s: %s\n",
-                         mutation_rule(mutation), mutation_name(mutation), mutation_text(mutation),
-                         (unsigned long long)seed, sim->broken, sim->broken_why);
+        if (run_mutation(sim, (enum mutation)m, options))
             caught++;
-        } else {
-            (void)printf("FAIL uncaught %-3s %s %s (%d seeds)\n", mutation_rule(mutation),
-                         mutation_name(mutation), mutation_text(mutation), MUTATION_SEEDS);
+        else
             uncaught++;
-        }
-        (void)fflush(stdout);
     }
-    (void)printf("%d passed, %d failed, 0 skipped\n", caught, uncaught);
+    (void)printf("%d mutations in %.1f s\n%d passed, %d failed, 0 skipped\n", caught + uncaught,
+                 seconds_now() - began, caught, uncaught);
     return uncaught > 0;
 }
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: pgvigil-sim [--seeds N] [--first S] [--seed S] [--seconds T "
-                          "--at-least N] [--mutations] [--mutation NAME]\n");
+    (void)fprintf(
+        stderr,
+        "usage: pgvigil-sim [--seeds N] [--first S] [--seed S] [--seconds T "
+        "--at-least N] [--mutations | --known-mutations] [--mutation NAME] [--focus NAME]\n");
     return 2;
 }
 
 static bool parse(int argc, char **argv, struct options *options)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--mutations") == 0) {
+        bool known = strcmp(argv[i], "--known-mutations") == 0;
+        if (known || strcmp(argv[i], "--mutations") == 0) {
             options->mutations = true;
+            options->known = known;
             continue;
         }
         if (i + 1 == argc)
@@ -259,7 +280,9 @@ static bool parse(int argc, char **argv, struct options *options)
         else if (strcmp(name, "--seconds") == 0)
             options->seconds = (double)number;
         else if (strcmp(name, "--mutation") == 0 && mutation_from_name(value) != MUT_MAX)
-            options->only = mutation_from_name(value);
+            options->only = options->focus = mutation_from_name(value);
+        else if (strcmp(name, "--focus") == 0 && mutation_from_name(value) != MUT_MAX)
+            options->focus = mutation_from_name(value);
         else if (strcmp(name, "--seed") == 0) {
             options->first = number;
             options->one = true;

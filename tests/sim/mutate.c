@@ -6,7 +6,7 @@
 
 const char *mutation_name(enum mutation mutation)
 {
-#define NAME(name, rule, text) [MUT_##name] = #name,
+#define NAME(name, rule, breaks, text) [MUT_##name] = #name,
     static const char *const names[] = { MUTATIONS(NAME) };
 #undef NAME
     return names[mutation];
@@ -22,15 +22,23 @@ enum mutation mutation_from_name(const char *name)
 
 const char *mutation_rule(enum mutation mutation)
 {
-#define RULE(name, rule, text) [MUT_##name] = (rule),
+#define RULE(name, rule, breaks, text) [MUT_##name] = (rule),
     static const char *const rules[] = { MUTATIONS(RULE) };
 #undef RULE
     return rules[mutation];
 }
 
+const char *mutation_breaks(enum mutation mutation)
+{
+#define BREAKS(name, rule, breaks, text) [MUT_##name] = (breaks),
+    static const char *const invariants[] = { MUTATIONS(BREAKS) };
+#undef BREAKS
+    return invariants[mutation];
+}
+
 const char *mutation_text(enum mutation mutation)
 {
-#define TEXT(name, rule, text) [MUT_##name] = (text),
+#define TEXT(name, rule, breaks, text) [MUT_##name] = (text),
     static const char *const texts[] = { MUTATIONS(TEXT) };
 #undef TEXT
     return texts[mutation];
@@ -39,7 +47,7 @@ const char *mutation_text(enum mutation mutation)
 bool mutation_bare_lease(const struct sim *sim)
 {
     return sim->mutation == MUT_LEASE_FROM_REPLY || sim->mutation == MUT_TERMS ||
-           sim->mutation == MUT_REVOKED_REUSED;
+           sim->mutation == MUT_REVOKED_REUSED || sim->mutation == MUT_YOUNG_RACES;
 }
 
 void mutate_view(const struct sim *sim, struct view *view)
@@ -72,11 +80,6 @@ void mutate_view(const struct sim *sim, struct view *view)
     case MUT_UNNAMED_RACES:
         if (!view->lease.owns_key && !view_is_primary(view))
             names_add(&view->store.failsafe, view->self);
-        break;
-    case MUT_LIFT_AT_ONCE:
-        view->store.self_paused = true;
-        for (size_t i = 0; i < view->store.n_peers; i++)
-            view->store.peers[i].member.pause = true;
         break;
     case MUT_LIFT_NO_BAR:
         if (!view->lease.owns_key && !view->guard.lifted)
@@ -154,6 +157,8 @@ void mutate_plan(const struct sim *sim, struct plan *plan)
         plan->n = 0;
     if (plan->action == ACT_LIFT && sim->mutation == MUT_LIFT_UNMARKED)
         drop(plan, find(plan, STEP_MARK_LIFTED));
+    if (plan->action == ACT_UNLIFT && sim->mutation == MUT_UNMARKED_EARLY)
+        drop(plan, find(plan, STEP_GUARD_DEADLINE));
     if ((plan->action == ACT_TAKE || plan->action == ACT_PROMOTE) && sim->mutation == MUT_NO_S4)
         drop(plan, find(plan, STEP_WRITE_SYNC));
 }

@@ -132,13 +132,20 @@ static bool left_its_trace(struct node *node, const struct lease_renewal *renewa
     return !node->skips_confirmed;
 }
 
-static void pretend_read(const struct node *node, struct lease_renewal *renewal)
+/* NO_READ: the keepalive alone counts; what follows it is not looked at. */
+static void count_unread(struct sim *sim, int i, struct sequence *sequence)
 {
+    struct node *node = &sim->node[i];
+    struct lease_renewal *renewal = &sequence->renewal;
+    node->known_term[sequence->member] = renewal->term_keepalive;
     renewal->complete = true;
     renewal->term_read = renewal->term_keepalive = renewal->term_before;
     renewal->key_exists = true;
     renewal->key_lease = node->lease.id;
     renewal->key_create_revision = node->lease.create_revision;
+    renewal->key_mod_revision = node->lease.mod_revision;
+    judge(sim, i, sequence);
+    sequence->active = true;
 }
 
 static void step(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
@@ -162,14 +169,12 @@ static void step(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
     case 1:
         renewal->term_keepalive = reply->term;
         renewal->keepalive_ttl_s = reply->ttl_s;
-        if (sim->mutation == MUT_NO_READ) {
-            pretend_read(node, renewal);
-            judge(sim, i, sequence);
-        } else if (node->lease.owns_key) {
+        if (sim->mutation == MUT_NO_READ)
+            count_unread(sim, i, sequence);
+        if (node->lease.owns_key)
             send_trace(sim, i, at);
-        } else {
+        else
             send_read(sim, i, at);
-        }
         break;
     case 2:
         observe_heard(sim, i, sequence->asked_us, reply->rev);
@@ -180,7 +185,10 @@ static void step(struct sim *sim, int i, int64_t ctx, const struct reply *reply)
         read_key(sim, renewal, reply);
         renewal->complete = left_its_trace(node, renewal, reply);
         node->known_term[sequence->member] = reply->term;
-        judge(sim, i, sequence);
+        if (sim->mutation == MUT_NO_READ)
+            sequence->active = false;
+        else
+            judge(sim, i, sequence);
         break;
     }
 }

@@ -189,11 +189,12 @@ static void draw_hosts(struct sim *sim)
     }
 }
 
-void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation)
+void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation, enum mutation focus)
 {
     reset(sim);
     sim->seed = seed;
     sim->mutation = mutation;
+    sim->focus = focus_of(focus);
     sim->rng = rng_seed(seed);
     sim->end_us = SECONDS(300);
     static const int sizes[] = { 2, 2, 2, 3, 3, 4, 5 };
@@ -203,6 +204,10 @@ void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation)
     sim->strict = sim->sync_on && rng_chance(&sim->rng, 150);
     sim->rewind = rng_chance(&sim->rng, 850);
     sim->failsafe = rng_chance(&sim->rng, 400);
+    if (sim->focus != NULL) {
+        sim->failsafe |= sim->focus->failsafe;
+        sim->sync_on = sim->sync_on && !sim->focus->sync_off;
+    }
     draw_hosts(sim);
     store_init(sim);
     pg_init(sim);

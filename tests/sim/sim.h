@@ -6,6 +6,7 @@
 
 #include "sidecar/guard/deadline.h"
 #include "sidecar/guard/stop.h"
+#include "tests/sim/focus.h"
 #include "tests/sim/formation.h"
 #include "tests/sim/mutate.h"
 #include "tests/sim/node.h"
@@ -87,7 +88,8 @@ struct sim {
     struct node node[DATA_MAX];
 
     enum mutation mutation;
-    bool quiet; /* after healing: liveness counts */
+    const struct focus *focus; /* NULL: the common dice */
+    bool quiet;                /* after healing: liveness counts */
     int64_t healed_us;
     bool healed_primary, healed_copies; /* seen since then */
     int64_t stalled_us[DATA_MAX];
@@ -103,7 +105,8 @@ struct sim {
 };
 
 /* sim.c */
-void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation);
+/* A life with the faults that `focus` (which may be MUT_NONE) is about. */
+void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation, enum mutation focus);
 void sim_run(struct sim *sim);
 void sim_at(struct sim *sim, int64_t delay_us, const struct event *event);
 bool sim_lives(const struct sim *sim, int host, enum proc proc);

@@ -289,14 +289,15 @@ static bool make_mark(struct node *node, struct txn *txn)
     return node->lease.owns_key;
 }
 
-static bool make_clear(struct node *node, struct txn *txn)
+static bool make_clear(struct sim *sim, struct node *node, struct txn *txn)
 {
+    bool early = sim->mutation == MUT_UNMARKED_EARLY;
     const struct lease_holder *holder = &node->view.store.holder;
     bool leads = node->lease.owns_key;
     txn->cmp_leader_create = leads ? node->lease.create_revision : CMP_NONE;
     txn->cmp_holder_mod = holder->mod_revision;
     txn->lease = holder->lease_id;
-    return !node->guard_seen.lifted && (leads || !node->guard_seen.tree_alive);
+    return (early || !node->guard_seen.lifted) && (leads || !node->guard_seen.tree_alive);
 }
 
 static bool make_release(struct sim *sim, struct node *node, const struct step *step,
@@ -354,7 +355,7 @@ static bool make(struct sim *sim, int i, const struct step *step, struct txn *tx
     case TXN_MARK_LIFTED:
         return make_mark(node, txn);
     case TXN_CLEAR_LIFTED:
-        return make_clear(node, txn);
+        return make_clear(sim, node, txn);
     case TXN_RELEASE:
         return make_release(sim, node, step, txn);
     case TXN_SYNC:

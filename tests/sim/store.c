@@ -313,13 +313,14 @@ void store_send(struct sim *sim, const struct request *request)
     call->generation++;
     call->answered = false;
     call->request = *request;
+    call->request.late_us = focus_late_us(sim->focus, &sim->rng, request);
     call->reply = (struct reply){ .member = request->member };
     int host = store_host(request->member);
     struct event event = {
-        .fn = request->late_us > 0 ? on_late : on_request,
+        .fn = call->request.late_us > 0 ? on_late : on_request,
         .host = host,
         .proc = PROC_ETCD,
-        .arg = { slot, call->generation, request->late_us },
+        .arg = { slot, call->generation, call->request.late_us },
     };
     if (request->node == NODE_NONE) {
         sim_at(sim, 500, &event);
