@@ -24,7 +24,10 @@ stages=(
 )
 [ -e tests/integration/guard/run ] && stages+=("guard|tests/integration/guard/run")
 [ -n "$(find tests/sim -name '*.c' 2>/dev/null)" ] &&
-	stages+=("simulation|make $jobs $BUILD/pgvigil-sim && $BUILD/pgvigil-sim --seconds 300 --at-least 20000")
+	stages+=(
+		"simulation|make $jobs $BUILD/pgvigil-sim && $BUILD/pgvigil-sim --seconds 300 --at-least 20000"
+		"mutations|make mutations KNOWN=1"
+	)
 [ -e tests/integration/run ] &&
 	stages+=(
 		"node-image|make $jobs node-image"
