@@ -33,7 +33,7 @@ def upgrade_parameter(context):
     def taken():
         return all(release.sql("show max_connections", p["metadata"]["name"]) == ["120"] for p in release.pods("data"))
     wait_for("max_connections 120 on every data pod", taken, 240, pause=1)
-    words = context.settle(began, timeout=240)
+    words = context.settle(began, timeout=240, moves=0)
     assert release.uids() == before, "a pod was made anew for a parameter"
     return words
 
