@@ -90,6 +90,24 @@ static void manage(struct controller *controller, const struct cluster_view *clu
         fleet_step(controller->fleet, cluster);
 }
 
+/* Of those with a certificate of their own; 0: none is there, or one does not say. */
+static struct wall oldest_pod(const struct controller *controller)
+{
+    struct wall oldest = { 0 };
+    if (!kube_watch_current(controller->pods_watch))
+        return oldest;
+    for (size_t i = 0; i < controller->pods.pods.n; i++) {
+        const struct pod *pod = &controller->pods.pods.pod[i];
+        if (pod->component != COMPONENT_DATA && pod->component != COMPONENT_WITNESS)
+            continue;
+        if (pod->created_ms == 0)
+            return (struct wall){ 0 };
+        if (oldest.ms == 0 || pod->created_ms < oldest.ms)
+            oldest.ms = pod->created_ms;
+    }
+    return oldest;
+}
+
 static void on_cycle(void *arg)
 {
     struct controller *controller = arg;
@@ -113,6 +131,7 @@ static void on_cycle(void *arg)
     if (writes != controller->writes && controller->slices != NULL)
         slices_forget(controller->slices);
     controller->writes = writes;
+    secrets_set_oldest_pod(controller->secrets, oldest_pod(controller));
     secrets_set_active(controller->secrets, writes);
     if (writes && kube_watch_current(controller->pods_watch)) {
         if (controller->slices != NULL && cluster->known)
@@ -246,6 +265,7 @@ static void build_secrets(struct controller *controller)
                                        .ns = controller->ns,
                                        .options = controller->options,
                                        .fn = on_own_secrets,
+                                       .say = controller_say,
                                        .arg = controller };
     controller->secrets = secrets_new(&spec);
 }

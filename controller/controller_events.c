@@ -87,6 +87,14 @@ static void copy_ring(struct controller *controller)
     controller->copied_revision = highest;
 }
 
+void controller_say(void *arg, const char *reason, bool warning, const char *text)
+{
+    struct controller *controller = arg;
+    const struct kube_event_text event = { .reason = reason, .message = text, .warning = warning };
+    if (controller->events != NULL)
+        kube_events_add(controller->events, &event);
+}
+
 static bool has_wish(const struct controller *controller)
 {
     const struct etcd_entry *entry = store_get(controller->store, "failover");

@@ -57,6 +57,8 @@ void controller_wake(void *arg);
 /* controller_status.c: a status_fn. */
 int controller_status(void *arg, const char *path, struct text *to);
 
+/* controller_events.c: an Event about the release; a secrets_say_fn. */
+void controller_say(void *arg, const char *reason, bool warning, const char *text);
 /* controller_events.c: Events of what has changed; `writes`: this controller may. */
 void controller_tell(struct controller *controller, const struct cluster_view *cluster,
                      bool writes);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/kube/secret.h"
+#include "controller/pki/authority.h"
 #include "controller/pki/pki.h"
 
 enum {
@@ -29,6 +30,8 @@ struct secrets {
     bool missing;           /* in this round */
     json_t *data[KIND_MAX]; /* as last read */
     char complaint[ERR_TEXT_MAX];
+    struct wall oldest_pod;
+    enum authority_move ca_said;
 };
 
 static const struct {
@@ -122,27 +125,93 @@ static json_t *missing_app(const struct secrets *secrets, const json_t *data)
 
 /* ---- certificates ----------------------------------------------------------------------------- */
 
-static json_t *pair_json(struct pki_pair *pair, const char *ca)
+static void own_name(const struct secrets *secrets, struct text *to)
 {
-    json_t *json =
-        json_pack("{s:s,s:s,s:s*}", "tls.crt", pair->cert, "tls.key", pair->key, "ca.crt", ca);
-    pki_pair_done(pair);
-    return json;
+    text_addf(to, "pgvigil %s", secrets->spec.options->release);
 }
 
-static json_t *missing_ca(const struct secrets *secrets, const json_t *data)
+static json_t *make_ca(const struct secrets *secrets, const char *cert_key, const char *key_key)
 {
     struct pki_pair pair;
     struct err err;
     auto_text struct text name = text_new(LIMIT_PATH);
-    if (value(data, "tls.crt") != NULL && value(data, "tls.key") != NULL)
-        return json_object();
-    text_addf(&name, "pgvigil %s", secrets->spec.options->release);
+    own_name(secrets, &name);
     if (pki_make_ca(text_str(&name), clock_wall(), &pair, &err) != ERR_OK) {
         log_error("secrets: %s", err.text);
         return json_object();
     }
-    return pair_json(&pair, NULL);
+    json_t *json = json_pack("{s:s,s:s}", cert_key, pair.cert, key_key, pair.key);
+    pki_pair_done(&pair);
+    return json;
+}
+
+/* `name` lives as long as what is returned. */
+static struct authority authority_of(const json_t *data, const char *name)
+{
+    return (struct authority){ .cert = value(data, "tls.crt"),
+                               .next = value(data, "next.crt"),
+                               .previous = value(data, "previous.crt"),
+                               .own_name = name };
+}
+
+/* Once for each state, and again by the next controller that is active. */
+static void say_ca(struct secrets *secrets, enum authority_move move, const char *text)
+{
+    if (secrets->ca_said == move)
+        return;
+    secrets->ca_said = move;
+    auto_text struct text line = text_new(LIMIT_LOG_LINE);
+    text_addf(&line, "%s-ca: %s", secrets->spec.options->release, text);
+    log_warn("secrets: %s", text_str(&line));
+    secrets->spec.say(secrets->spec.arg, "CertificateAuthority", move != AUTHORITY_PROMOTE,
+                      text_str(&line));
+}
+
+/* The one that was prepared signs from now on. */
+static json_t *promoted(const json_t *data)
+{
+    return json_pack("{s:O,s:O,s:O}", "previous.crt", json_object_get(data, "tls.crt"), "tls.crt",
+                     json_object_get(data, "next.crt"), "tls.key",
+                     json_object_get(data, "next.key"));
+}
+
+static json_t *renewed_ca(struct secrets *secrets, const json_t *data)
+{
+    auto_text struct text name = text_new(LIMIT_PATH);
+    own_name(secrets, &name);
+    const struct authority authority = authority_of(data, text_str(&name));
+    enum authority_move move = authority_move(&authority, clock_wall(), secrets->oldest_pod);
+    switch (move) {
+    case AUTHORITY_KEEP:
+        break;
+    case AUTHORITY_PREPARE:
+        say_ca(
+            secrets, move,
+            "a third of its life is left: the next CA is in ca.crt from now on, which clients that "
+            "check the server should fetch anew; it signs when a sixth is left");
+        return make_ca(secrets, "next.crt", "next.key");
+    case AUTHORITY_PROMOTE:
+        say_ca(secrets, move, "a sixth of its life is left: the next CA signs from now on");
+        return promoted(data);
+    case AUTHORITY_WAIT:
+        say_ca(
+            secrets, move,
+            "a sixth of its life is left, and a pod is older than the next CA, which its etcd "
+            "does not trust yet: delete the pods that are, one after the other, the primary's last");
+        break;
+    case AUTHORITY_ENDS:
+        say_ca(secrets, move,
+               "a sixth of its life is left, and it was not made by the controller: renew it");
+        break;
+    }
+    return json_object();
+}
+
+static json_t *missing_ca(struct secrets *secrets, const json_t *data)
+{
+    if (value(data, "tls.crt") == NULL || value(data, "tls.key") == NULL)
+        return make_ca(secrets, "tls.crt", "tls.key");
+    return renewed_ca(secrets, data);
 }
 
 /* "x", "x.ns", "x.ns.svc" and with the cluster's domain, after an optional "*.". */
@@ -177,6 +246,19 @@ static void server_names(const struct secrets *secrets, struct text *to)
                 name);
 }
 
+static json_t *make_leaf(const char *ca, const char *ca_key, const struct pki_leaf *leaf)
+{
+    struct pki_pair pair;
+    struct err err;
+    if (pki_make_leaf(ca, ca_key, leaf, clock_wall(), &pair, &err) != ERR_OK) {
+        log_error("secrets: %s", err.text);
+        return json_object();
+    }
+    json_t *json = json_pack("{s:s,s:s}", "tls.crt", pair.cert, "tls.key", pair.key);
+    pki_pair_done(&pair);
+    return json;
+}
+
 static json_t *missing_leaf(const struct secrets *secrets, const json_t *data)
 {
     bool server = secrets->kind == KIND_SERVER;
@@ -193,16 +275,16 @@ static json_t *missing_leaf(const struct secrets *secrets, const json_t *data)
                                    .names = server ? text_str(&names) : NULL,
                                    .server = server };
     const char *cert = value(data, "tls.crt");
-    if (cert != NULL && value(data, "tls.key") != NULL && value(data, "ca.crt") != NULL &&
-        !pki_leaf_is_due(cert, ca, &leaf, clock_wall()))
-        return json_object();
-    struct pki_pair pair;
-    struct err err;
-    if (pki_make_leaf(ca, ca_key, &leaf, clock_wall(), &pair, &err) != ERR_OK) {
-        log_error("secrets: %s", err.text);
-        return json_object();
-    }
-    return pair_json(&pair, ca);
+    bool due = cert == NULL || value(data, "tls.key") == NULL ||
+               pki_leaf_is_due(cert, ca, &leaf, clock_wall());
+    json_t *news = due ? make_leaf(ca, ca_key, &leaf) : json_object();
+    const struct authority authority = authority_of(secrets->data[KIND_CA], "");
+    auto_text struct text bundle = text_new(LIMIT_FILE);
+    authority_bundle(&authority, clock_wall(), &bundle);
+    const char *trusted = value(data, "ca.crt");
+    if (trusted == NULL || strcmp(trusted, text_str(&bundle)) != 0)
+        json_object_set_new(news, "ca.crt", json_string(text_str(&bundle)));
+    return news;
 }
 
 /* ---- one after the other ---------------------------------------------------------------------- */
@@ -323,6 +405,11 @@ static void on_timer(void *arg)
     secrets->kind = KIND_CREDENTIALS;
     secrets->missing = false;
     next(secrets);
+}
+
+void secrets_set_oldest_pod(struct secrets *secrets, struct wall made)
+{
+    secrets->oldest_pod = made;
 }
 
 void secrets_set_active(struct secrets *secrets, bool active)

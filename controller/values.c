@@ -178,11 +178,7 @@ static void tell_refused(const struct values *values, const char *why)
     auto_text struct text text = text_new(LIMIT_LOG_LINE);
     text_addf(&text, "the settings of %s-settings are not taken: %s",
               values->controller->options->release, why);
-    const struct kube_event_text event = { .reason = "SettingsRefused",
-                                           .message = text_str(&text),
-                                           .warning = true };
-    if (values->controller->events != NULL)
-        kube_events_add(values->controller->events, &event);
+    controller_say(values->controller, "SettingsRefused", true, text_str(&text));
 }
 
 static void on_patched(void *arg, const struct http_result *result)

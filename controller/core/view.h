@@ -36,6 +36,7 @@ struct pod {
     bool deleting;         /* deletionTimestamp is set */
     int64_t deadline_ms;   /* wall time at which it should have ended; 0: not deleting */
     int64_t overstayed_ms; /* how long ago that was, as of this view; 0: it was not */
+    int64_t created_ms;    /* wall time at which it was made; 0: not known */
     int64_t version;       /* resourceVersion as a number: newer is greater */
     bool patching;         /* a patch of its label is on its way */
     bool maybe_primary;    /* a primary label that was sent and never answered may still arrive */

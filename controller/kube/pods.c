@@ -95,7 +95,9 @@ enum err_code pod_from_json(const json_t *object, const char *label_key, struct 
     read_addresses(status, &pod);
     pod.ready = is_ready(status);
     pod.ended = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-    struct wall deadline;
+    struct wall created, deadline;
+    if (iso_parse(text_at(metadata, "creationTimestamp"), &created) == ISO_OK)
+        pod.created_ms = created.ms;
     const char *deletion = text_at(metadata, "deletionTimestamp");
     pod.deleting = deletion[0] != '\0';
     if (pod.deleting && iso_parse(deletion, &deadline) == ISO_OK)

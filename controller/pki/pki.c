@@ -9,11 +9,18 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clean.h"
 #include "base/mem.h"
 
-enum { CA_DAYS = 3650, LEAF_DAYS = 365, BACKDATE_S = 300, SERIAL_BYTES = 16, DAY_S = 86400 };
+enum {
+    CA_DAYS = 3650,
+    LEAF_DAYS = 365,
+    BACKDATE_S = PKI_BACKDATE_MS / 1000,
+    SERIAL_BYTES = 16,
+    DAY_S = 86400
+};
 
 static void x509_cleanup(X509 **cert)
 {
@@ -171,6 +178,28 @@ enum err_code pki_make_leaf(const char *ca_cert, const char *ca_key, const struc
 }
 
 /* ---- looking ---------------------------------------------------------------------------------- */
+
+static bool to_wall(const ASN1_TIME *time, struct wall *ret_wall)
+{
+    struct tm parts;
+    if (ASN1_TIME_to_tm(time, &parts) != 1)
+        return false;
+    ret_wall->ms = (int64_t)timegm(&parts) * 1000;
+    return true;
+}
+
+bool pki_read_facts(const char *pem, struct pki_facts *ret_facts)
+{
+    auto_x509 *cert = read_cert(pem);
+    struct pki_facts facts = { 0 };
+    if (cert == NULL || !to_wall(X509_get0_notBefore(cert), &facts.from) ||
+        !to_wall(X509_get0_notAfter(cert), &facts.until))
+        return false;
+    (void)X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, facts.common_name,
+                                    sizeof(facts.common_name));
+    *ret_facts = facts;
+    return true;
+}
 
 /* "*.x" is asked for as one of the names that it stands for. */
 static bool has_name(X509 *cert, const char *entry)

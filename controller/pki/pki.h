@@ -24,6 +24,15 @@ enum err_code pki_make_ca(const char *common_name, struct wall now, struct pki_p
 enum err_code pki_make_leaf(const char *ca_cert, const char *ca_key, const struct pki_leaf *leaf,
                             struct wall now, struct pki_pair *ret_pair, struct err *err);
 
+/* Of the first certificate of a text. A certificate begins PKI_BACKDATE_MS before it was made, for clocks
+ * that are late. False: it cannot be read. */
+enum { PKI_BACKDATE_MS = 300000 };
+struct pki_facts {
+    char common_name[256];
+    struct wall from, until;
+};
+bool pki_read_facts(const char *cert, struct pki_facts *ret_facts);
+
 /* A new one is needed: it cannot be read, was not signed by this CA, lacks one of the names, or a
  * third of its life or less is left. */
 bool pki_leaf_is_due(const char *cert, const char *ca_cert, const struct pki_leaf *leaf,

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
+#include "base/limits.h"
 #include "base/text.h"
+#include "controller/pki/pki.h"
 #include "etcd/codec.h"
 #include "tests/unit/support/controller_world.h"
 #include "tests/unit/support/until.h"
@@ -215,6 +218,78 @@ START_TEST(secrets_are_made_once)
 }
 END_TEST
 
+static struct pki_pair ca_made(int64_t days_ago)
+{
+    struct pki_pair pair;
+    const struct wall then = { clock_wall().ms - days_ago * 86400000 };
+    ck_assert_int_eq(pki_make_ca("pgvigil db", then, &pair, NULL), ERR_OK);
+    return pair;
+}
+
+static bool trusts(void *arg)
+{
+    auto_free char *bundle = secret("server", "ca.crt");
+    return bundle != NULL && strcmp(bundle, arg) == 0;
+}
+
+/* "ca.crt" of the server is these two; and its certificate is signed by the first. */
+static void expect_trust(const char *signer, const char *other)
+{
+    static const struct pki_leaf leaf = { .common_name = "db server" };
+    auto_text struct text both = text_new(LIMIT_FILE);
+    text_addf(&both, "%s%s", signer, other);
+    ck_assert(until(world.loop, trusts, (void *)(uintptr_t)text_str(&both), 10000));
+    auto_free char *cert = secret("server", "tls.crt");
+    ck_assert(!pki_leaf_is_due(cert, signer, &leaf, clock_wall()));
+}
+
+/* Takes the reference. */
+static void begin_with_ca(json_t *texts)
+{
+    setenv("PGVIGIL_MANAGE", "secrets,events", 1);
+    setenv("PGVIGIL_CERTIFICATES", "make", 1);
+    json_t *data = json_object();
+    const char *name;
+    json_t *text;
+    json_object_foreach (texts, name, text) {
+        auto_text struct text encoded = text_new(LIMIT_FILE);
+        codec_add_base64(&encoded, json_string_value(text), json_string_length(text));
+        json_object_set_new(data, name, json_string(text_str(&encoded)));
+    }
+    json_decref(texts);
+    kube_api_put(world.api, SECRETS "ca", json_pack("{s:o}", "data", data));
+    (void)world_begin(&world, 0, "c-0");
+}
+
+START_TEST(the_next_ca_is_prepared)
+{
+    struct pki_pair old = ca_made(2500);
+    begin_with_ca(json_pack("{s:s,s:s}", "tls.crt", old.cert, "tls.key", old.key));
+    expect_secret("client");
+    auto_free char *next = secret("ca", "next.crt");
+    ck_assert_ptr_nonnull(next);
+    expect_trust(old.cert, next);
+    world_expect_event(&world, "CertificateAuthority");
+    pki_pair_done(&old);
+}
+END_TEST
+
+START_TEST(the_next_ca_signs)
+{
+    struct pki_pair old = ca_made(3100), next = ca_made(600);
+    begin_with_ca(json_pack("{s:s,s:s,s:s,s:s}", "tls.crt", old.cert, "tls.key", old.key,
+                            "next.crt", next.cert, "next.key", next.key));
+    expect_secret("client");
+    expect_trust(next.cert, old.cert);
+    auto_free char *previous = secret("ca", "previous.crt");
+    auto_free char *key = secret("ca", "tls.key");
+    ck_assert_str_eq(previous, old.cert);
+    ck_assert_str_eq(key, next.key);
+    pki_pair_done(&old);
+    pki_pair_done(&next);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("controller_manage");
@@ -225,6 +300,8 @@ int main(void)
     tcase_add_test(tcase, the_roll_and_what_is_scaled_in);
     tcase_add_test(tcase, parameters_that_wait_for_a_restart);
     tcase_add_test(tcase, secrets_are_made_once);
+    tcase_add_test(tcase, the_next_ca_is_prepared);
+    tcase_add_test(tcase, the_next_ca_signs);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -57,12 +57,13 @@ void world_member(struct controller_world *world, const char *name, const char *
 void world_pod(struct controller_world *world, const char *name, const char *component,
                const char *node)
 {
-    char path[200], address[32];
+    char path[200], address[32], at[CLOCK_ISO_MAX];
     static int last = 1;
     (void)snprintf(path, sizeof(path), WORLD_PODS "%s", name);
     (void)snprintf(address, sizeof(address), "10.0.0.%d", last++);
     kube_api_put(world->api, path,
-                 json_pack("{s:{s:{s:s}},s:{s:s},s:{s:s,s:s,s:[{s:s,s:s}]}}", "metadata", "labels",
+                 json_pack("{s:{s:s,s:{s:s}},s:{s:s},s:{s:s,s:s,s:[{s:s,s:s}]}}", "metadata",
+                           "creationTimestamp", clock_iso(clock_wall(), at), "labels",
                            "app.kubernetes.io/component", component, "spec", "nodeName", node,
                            "status", "phase", "Running", "podIP", address, "conditions", "type",
                            "Ready", "status", "True"));
