@@ -52,12 +52,14 @@ static bool lags(const struct cluster_view *cluster, const struct member *member
     return cluster->optime - at > (lsn_t)cluster->maximum_lag;
 }
 
-static bool is_replica(const struct cluster_view *cluster, const struct pod *pod)
+/* `keeps`: it is one already, and nobody is there to stream from. Off and on again in every takeover
+ * would be two changes of the replicas' Service, for which kube-proxy holds back the primary's. */
+static bool is_replica(const struct cluster_view *cluster, const struct pod *pod, bool keeps)
 {
     const struct member *member = cluster_member(cluster, pod->name);
     return pod->component == COMPONENT_DATA && !pod->ended && !pod->deleting && member != NULL &&
            member->state == MEMBER_RUNNING && member->role == MEMBER_ROLE_REPLICA &&
-           member->streaming && !member->tags.noloadbalance && !lags(cluster, member);
+           (member->streaming || keeps) && !member->tags.noloadbalance && !lags(cluster, member);
 }
 
 const struct pod *labels_primary(const struct cluster_view *cluster, const struct pods *pods)
@@ -91,7 +93,8 @@ struct label_plan labels_plan(const struct cluster_view *cluster, const struct p
         const struct pod *pod = &pods->pod[i];
         if (pod == primary)
             continue;
-        const char *value = is_replica(cluster, pod) ? names->replica : NULL;
+        bool keeps = primary == NULL && strcmp(pod->label, names->replica) == 0;
+        const char *value = is_replica(cluster, pod, keeps) ? names->replica : NULL;
         bool was_primary = has_primary_label(pod, names);
         elsewhere |= was_primary;
         if (pod->patching ||

@@ -3,7 +3,8 @@
  *
  * primary: holds the leader key *and* publishes itself as a running primary.
  * replica: streams, and lacks at most maximum_lag of what the leader had half a ttl ago (positions
- *          are published that often); not with the tag noloadbalance.
+ *          are published that often); not with the tag noloadbalance. While nobody is primary there
+ *          is nothing to stream from: who has the label keeps it.
  * Nobody else has a label. The primary label is off everywhere else before it is on anywhere. */
 #include "controller/core/view.h"
 

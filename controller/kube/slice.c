@@ -13,6 +13,7 @@ enum {
     WRITE_MS = 5000,
     RETRY_MS = 200,
     AGAIN_MS = 10000, /* nobody watches it: what a person changed is put right after this */
+    VACANT_MS = 3000, /* longer than a takeover that nothing hinders */
 };
 
 struct target {
@@ -39,7 +40,8 @@ struct slice {
 struct slices {
     struct slices_spec spec;
     struct slice slice[FAMILIES];
-    bool on; /* slices_set was called since slices_forget */
+    bool on;            /* slices_set was called since slices_forget */
+    struct mono vacant; /* since when nobody is primary; MONO_NEVER: somebody is */
 };
 
 static void send_slice(struct slice *slice);
@@ -143,6 +145,7 @@ struct slices *slices_new(const struct slices_spec *spec)
     } families[FAMILIES] = { { "IPv4", "ipv4" }, { "IPv6", "ipv6" } };
     struct slices *slices = mem_struct(struct slices);
     slices->spec = *spec;
+    slices->vacant = MONO_NEVER;
     for (int i = 0; i < FAMILIES; i++) {
         struct slice *slice = &slices->slice[i];
         slice->slices = slices;
@@ -165,9 +168,20 @@ struct slices *slices_free(struct slices *slices)
     return NULL;
 }
 
+/* An emptied slice is a change of its own, and kube-proxy holds the next one back for its minimum sync
+ * period, by default a second: it would be the new primary's. The old one takes no writes any more. */
+static bool in_takeover(struct slices *slices, const struct pod *primary)
+{
+    struct mono now = clock_mono();
+    slices->vacant = primary != NULL ? MONO_NEVER : mono_min(slices->vacant, now);
+    return primary == NULL && mono_diff(now, slices->vacant) < VACANT_MS;
+}
+
 void slices_set(struct slices *slices, const struct pod *primary)
 {
     slices->on = true;
+    if (in_takeover(slices, primary))
+        return;
     for (int i = 0; i < FAMILIES; i++) {
         struct slice *slice = &slices->slice[i];
         struct target wanted = { 0 };
@@ -194,6 +208,7 @@ void slices_set(struct slices *slices, const struct pod *primary)
 void slices_forget(struct slices *slices)
 {
     slices->on = false;
+    slices->vacant = MONO_NEVER;
     for (int i = 0; i < FAMILIES; i++)
         slices->slice[i].known = false;
 }

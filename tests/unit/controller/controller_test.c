@@ -165,13 +165,15 @@ START_TEST(an_orderly_end_hands_the_lease_back)
 }
 END_TEST
 
+/* One request in a takeover: it is not emptied in between. */
 START_TEST(the_slice_leads_to_the_primary)
 {
     setenv("PGVIGIL_ROUTING", "slice", 1);
     (void)world_begin(&world, 0, "c-0");
     ck_assert_msg(until(world.loop, leads_to, (void *)(uintptr_t)"db-0", 10000), "%s", slice_pod());
     world_key(&world, "leader", NULL);
-    ck_assert_msg(until(world.loop, leads_to, (void *)(uintptr_t)"", 10000), "%s", slice_pod());
+    world_expect_labels(&world, ",replica");
+    ck_assert(!until(world.loop, leads_to, (void *)(uintptr_t)"", 1500));
     world_key(&world, "leader", "db-1");
     world_member(&world, "db-1", "primary", "");
     ck_assert_msg(until(world.loop, leads_to, (void *)(uintptr_t)"db-1", 10000), "%s", slice_pod());
@@ -183,6 +185,8 @@ START_TEST(the_slice_leads_to_the_primary)
         json_string_value(json_object_get(labels, "endpointslice.kubernetes.io/managed-by")),
         "pgvigil-controller");
     world_expect_labels(&world, ",primary");
+    world_key(&world, "leader", NULL);
+    ck_assert_msg(until(world.loop, leads_to, (void *)(uintptr_t)"", 10000), "%s", slice_pod());
 }
 END_TEST
 

@@ -177,6 +177,21 @@ START_TEST(replicas_stream_within_the_lag)
 }
 END_TEST
 
+/* With the primary the stream ends: that alone changes nothing of the replicas' Service. */
+START_TEST(without_a_primary_replicas_stay)
+{
+    setup();
+    cluster.leader[0] = '\0';
+    cluster.members[1].streaming = false;
+    ck_assert_str_eq(plan_text(), "db-0=");
+    cluster.members[1].receive_lsn = 899;
+    ck_assert_str_eq(plan_text(), "db-0= db-1=");
+    cluster.members[1].receive_lsn = 1000;
+    pods.pod[1].label[0] = '\0';
+    ck_assert_str_eq(plan_text(), "db-0=");
+}
+END_TEST
+
 /* Nobody else has a role: witness, controller, a pod that ended, a name without a key; and a primary
  * that is being deleted still is one. */
 START_TEST(nobody_else)
@@ -278,6 +293,7 @@ int main(void)
     tcase_add_test(labels, unknown_changes_nothing);
     tcase_add_test(labels, lost_answer_may_be_primary);
     tcase_add_test(labels, replicas_stream_within_the_lag);
+    tcase_add_test(labels, without_a_primary_replicas_stay);
     tcase_add_test(labels, nobody_else);
     tcase_add_test(labels, foreign_values);
     tcase_add_test(labels, presets);
