@@ -194,7 +194,7 @@ def kubectl(*argv, **more):
 
 def cut(worker):
     """From every other machine, and its pods with it; a start heals it."""
-    rules = "".join(f"chain {hook} {{ type filter hook {hook} priority {priority}; {way} eth0 drop; }} "
+    rules = "".join(f"chain {hook} {{ type filter hook {hook} priority {priority}; {way} eth0 drop; }}; "
                     for hook, priority, way in (("prerouting", -400, "iifname"), ("postrouting", 400, "oifname")))
     node_exec(worker, "nft", f"table inet cut {{ {rules}}}")
 
