@@ -179,9 +179,9 @@ static bool in_takeover(struct slices *slices, const struct pod *primary)
 
 void slices_set(struct slices *slices, const struct pod *primary)
 {
-    slices->on = true;
     if (in_takeover(slices, primary))
         return;
+    slices->on = true;
     for (int i = 0; i < FAMILIES; i++) {
         struct slice *slice = &slices->slice[i];
         struct target wanted = { 0 };
