@@ -307,7 +307,7 @@ kube-programs:
 	@tests/kube/build
 kube-helm:
 	@tests/kube/build helm
-kube-check bench-kube kube-cluster-up: kube-programs
+check kube-check bench-kube kube-cluster-up: kube-programs
 manifests: kube-helm
 kube-up: kube-cluster-up
 kube-down: kube-cluster-down

@@ -29,6 +29,11 @@ mkdir -p "$cache"
 niceness=$(nice)
 [ "$niceness" = 0 ] || set -- nice -n "$niceness" "$@"
 
+# A Kubernetes of one's own for the tests: the first file, which is to need no other (kubectl config view --flatten).
+kubeconfig=${KUBECONFIG:-}
+kubeconfig=${kubeconfig%%:*}
+[ -z "$kubeconfig" ] || kubeconfig=$(realpath "$kubeconfig")
+
 # Not --privileged, and not all capabilities: where the machine itself lacks one of them, engines refuse either.
 # What tests need beyond the usual ones: to enter the namespaces of other containers, to cut their network, to trace
 # and to look into foreign processes.
@@ -41,6 +46,7 @@ exec docker run --rm $tty --name "pgvigil-dev-$$" \
 	--security-opt systempaths=unconfined \
 	-v /var/run/docker.sock:/var/run/docker.sock \
 	-v "$repo:/src" -w /src -v "$cache:$cache" -e PGVIGIL_CACHE="$cache" \
+	${kubeconfig:+-v "$kubeconfig:$kubeconfig:ro" -e KUBECONFIG="$kubeconfig"} -e PGVIGIL_CLIENT_IMAGE -e PGVIGIL_KUBE_TMPFS \
 	-e CCACHE_DIR="$cache/ccache" -e CCACHE_MAXSIZE=1G \
 	${NODE_IMAGE:+-e NODE_IMAGE="$NODE_IMAGE"} -e PGVIGIL_HOST_DIR="$repo" -e CI="${CI:-}" -e TERM="${TERM:-dumb}" \
 	pgvigil/dev "$@"

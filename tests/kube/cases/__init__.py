@@ -147,6 +147,5 @@ class Context:
                 out.write(self.acks)
 
 
-# Small, and without the waits of a real cluster.
-DEFAULTS = {"storage.data.size": "1Gi", "storage.etcd.size": "1Gi", "storage.data.storageClass": "local",
-            "storage.etcd.storageClass": "local"}
+# Small; of the cluster's own storage class.
+DEFAULTS = {"storage.data.size": "1Gi", "storage.etcd.size": "1Gi"}

@@ -54,23 +54,50 @@ def upgrade_images(context):
     return context.settle(began, timeout=240)
 
 
+def wait_forgotten(release, name):
+    """The pod is gone, and so are the member's key and slot."""
+    def forgotten():
+        view = release.cluster_view()
+        slots = release.sql("select slot_name from pg_replication_slots")
+        return all(m["name"] != name for m in view["members"]) and name.replace("-", "_") not in slots
+    wait_for(f"pod {name} to be gone", lambda: release.pod(name) is None, 120)
+    wait_for(f"member key and slot of {name} to be gone", forgotten, 90, pause=1)
+
+
 @case("scale")
 def scale(context):
     """From two data pods to three and back; the member that is gone leaves neither key nor slot."""
-    release, primary = context.up()
+    release, _ = context.up()
     writer = context.load()
     began = writer.now()
     release.upgrade(replicas=3)
     release.wait_healthy(180)
     release.upgrade(replicas=2)
-    wait_for("the third pod to be gone", lambda: release.pod(f"{release.name}-2") is None, 120)
-
-    def forgotten():
-        view = release.cluster_view()
-        slots = release.sql("select slot_name from pg_replication_slots")
-        return all(m["name"] != f"{release.name}-2" for m in view["members"]) and not any("2" in s for s in slots)
-    wait_for("member key and slot of the third to be gone", forgotten, 90, pause=1)
+    wait_forgotten(release, f"{release.name}-2")
     return context.settle(began, moves=0)
+
+
+@case("scale-in-primary")
+def scale_in_primary(context):
+    """The third data pod is primary when it is scaled away: it hands over, then it is forgotten."""
+    release, primary = context.up()
+    release.upgrade(replicas=3)
+    release.wait_healthy(180)
+    third = f"{release.name}-2"
+    sync = release.sync_standby()
+    if sync != third:
+        release.kubectl("delete", "pod", sync, timeout=150)
+        wait_for(f"{third} to be the synchronous standby", lambda: release.sync_standby() == third, 60)
+    release.wait_healthy(180)
+    release.kubectl("exec", primary, "-c", "sidecar", "--", "pgvigilctl", "switchover", "--candidate", third, "--force",
+                    timeout=60)
+    release.wait_primary(other_than=primary)
+    assert release.wait_healthy(180) == third, f"{third} did not become primary"
+    writer = context.load()
+    began = writer.now()
+    release.upgrade(replicas=2)
+    wait_forgotten(release, third)
+    return context.settle(began, moves=2)
 
 
 @case("wrong-values", short=True)

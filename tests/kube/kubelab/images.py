@@ -44,11 +44,15 @@ def _coredns():
         docker("build", "-t", layout.COREDNS, "--label", f"pgvigil.recipe={recipe}", context, timeout=300)
 
 
+def build_client():
+    _stage("kube-client", "pgvigil/kube-client:1")
+
+
 def build():
     """What the machines and the cluster itself need, and the client of the tests."""
     _stage("kube-node", "pgvigil/kube-node:1")
     _stage("kube-pause", layout.PAUSE)
-    _stage("kube-client", "pgvigil/kube-client:1")
+    build_client()
     _coredns()
 
 

@@ -85,10 +85,10 @@ PROXY = {
 }
 
 
-def _manifest(kind, name, **rest):
+def _manifest(kind, name, annotations=None, **rest):
     api = {"Deployment": "apps/v1", "StorageClass": "storage.k8s.io/v1",
            "ClusterRole": "rbac.authorization.k8s.io/v1", "ClusterRoleBinding": "rbac.authorization.k8s.io/v1"}
-    meta = {"name": name}
+    meta = {"name": name, "annotations": annotations or {}}
     if kind not in ("StorageClass", "ClusterRole", "ClusterRoleBinding"):
         meta["namespace"] = "kube-system"
     return {"apiVersion": api.get(kind, "v1"), "kind": kind, "metadata": meta, **rest}
@@ -141,7 +141,7 @@ def manifests():
             "clusterIP": DNS, "selector": labels,
             "ports": [{"name": "dns", "port": 53, "protocol": "UDP", "targetPort": "dns"},
                       {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": "dns-tcp"}]}),
-        _manifest("StorageClass", "local", provisioner="pgvigil.test/local", reclaimPolicy="Delete",
+        _manifest("StorageClass", "local", {"storageclass.kubernetes.io/is-default-class": "true"}, provisioner="pgvigil.test/local", reclaimPolicy="Delete",
                   volumeBindingMode="WaitForFirstConsumer"),
     ]
 

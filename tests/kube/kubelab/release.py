@@ -127,15 +127,19 @@ class Release:
                 return body
         return None
 
+    def sync_standby(self):
+        """The name of one that streams and is synchronous; None: there is none."""
+        view = self.cluster_view()
+        members = view.get("members", []) if isinstance(view, dict) else []
+        return next((m["name"] for m in members if m.get("role") == "sync_standby" and m.get("state") == "streaming"), None)
+
     def healthy(self):
         """The primary's name when all is well: every pod ready (data pods as voters), one sync standby, the label."""
         pods = self.pods("data") + self.pods("witness")
         wanted = int(self.values.get("replicas", 2)) + 1
         if len(pods) != wanted or not all(is_ready(p) for p in pods):
             return None
-        view = self.cluster_view()
-        members = view.get("members", []) if isinstance(view, dict) else []
-        if not any(m.get("role") == "sync_standby" and m.get("state") == "streaming" for m in members):
+        if self.sync_standby() is None:
             return None
         primary = self.primary()
         return primary if primary and self.labelled() == [primary] and self.routed() == [primary] else None
