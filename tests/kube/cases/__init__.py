@@ -21,7 +21,7 @@ class Case:
 
 def case(name, short=False, own=False, both=False, **values):
     """Registers a function of a Context; what it returns is shown beside "ok". own: it needs the cluster that
-    we start ourselves, since it breaks nodes or the API server. both: once for each way of routing. The rest are
+    we start ourselves, since it breaks nodes or the API server, or gives nodes images. both: once for each way of routing. The rest are
     values of the chart."""
     def register(function):
         for suffix, more in (("", {}), ("-slice", {"routing": "slice"}))[:1 + both]:
@@ -69,6 +69,8 @@ class Context:
             self.installed = wanted
             self.release.install(**wanted)
         primary = self.release.wait_healthy(180)
+        if self.watch is not None:
+            self.watch.end()
         self.watch = Watch(self.release.kubeconfig, self.release.namespace, self.release.name)
         return self.release, primary
 

@@ -38,7 +38,7 @@ def upgrade_parameter(context):
     return words
 
 
-@case("upgrade-images")
+@case("upgrade-images", own=True)
 def upgrade_images(context):
     """helm upgrade to new images of sidecar and Postgres: one switchover, no lost row."""
     release, _ = context.up()

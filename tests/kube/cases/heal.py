@@ -26,6 +26,17 @@ def postmaster_killed(context):
     return context.settle(began)
 
 
+@case("tls", **{"tls.mode": "make", "storage.wal.size": "1Gi"})
+def tls(context):
+    """Everything by TLS, with certificates that the controller makes, and pg_wal on its own volume: helm test, takeover, rewind."""
+    release, _ = context.up()
+    out = release.helm("test", release.name, "--timeout", "90s", timeout=120)
+    assert "Succeeded" in out, out
+    assert release.sql("select count(*) from pg_stat_ssl join pg_stat_replication using (pid) where ssl") == ["1"], \
+        "the standby streams without TLS"
+    return postmaster_killed(context)
+
+
 def container_killed(context, container, moves):
     """Its first process is the guard: with it everything in the container dies."""
     release, primary = context.up()
