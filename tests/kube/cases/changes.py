@@ -45,7 +45,7 @@ def upgrade_images(context):
     with open(f"{CHART}/values.yaml", encoding="utf-8") as source:
         values = yaml.safe_load(source)
     next_ones = {f"{part}.image": values[part]["image"] + "-next" for part in ("sidecar", "postgres")}
-    images.rename({values[part]["image"]: next_ones[f"{part}.image"] for part in ("sidecar", "postgres")}, context.machine)
+    images.rename({values[part]["image"]: next_ones[f"{part}.image"] for part in ("sidecar", "postgres")})
     writer = context.load()
     before = release.uids()
     began = writer.now()

@@ -53,7 +53,7 @@ def container_killed(context, container, moves):
 @case("postgres-container-killed", own=True)
 def postgres_container_killed(context):
     """The primary's container `postgres` dies as a whole."""
-    return container_killed(context, "postgres", moves=1)
+    return container_killed(context, "postgres", moves=None)
 
 
 @case("sidecar-container-killed", own=True)

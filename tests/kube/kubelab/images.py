@@ -96,13 +96,12 @@ def load(names):
     layout.write(machine.STATE, "images.json", {**have, **ids})
 
 
-def rename(names, own_machine):
-    """Gives images further names, as a new release would bring them; in a cluster of theirs nothing can be given."""
+def rename(names):
+    """Gives images of the nodes further names, as a new release would bring them."""
     for old, new in names.items():
-        docker("tag", old, new)
-        for worker in layout.WORKERS if own_machine else ():
-            full = [n if "/" in n else f"library/{n}" for n in (old, new)]
-            machine.node_exec(worker, "ctr", "-n", "k8s.io", "images", "tag", "--force", *(f"docker.io/{n}" for n in full))
+        full = [f"docker.io/{n if '/' in n else 'library/' + n}" for n in (old, new)]
+        for worker in layout.WORKERS:
+            machine.node_exec(worker, "ctr", "-n", "k8s.io", "images", "tag", "--force", *full)
 
 
 def of_the_chart():
