@@ -307,7 +307,7 @@ kube-programs:
 	@tests/kube/build
 kube-helm:
 	@tests/kube/build helm
-check kube-check bench-kube kube-cluster-up: kube-programs
+kube-check bench-kube kube-cluster-up: kube-programs
 manifests: kube-helm
 kube-up: kube-cluster-up
 kube-down: kube-cluster-down
