@@ -297,12 +297,14 @@ static void begin_fault(struct sim *sim, struct fault *fault, int64_t healed_us)
     sim_at(sim, ends - sim->now_us, &end);
 }
 
-/* arg[0]: when this round is healed. */
+/* arg[0]: when this round is healed. What was not possible in time is left out: its end would overtake
+ * its beginning. */
 static void on_begin(struct sim *sim, const struct event *event)
 {
     struct fault fault = { .kind = draw_kind(sim), .target = draw_target(sim) };
     if (fault.kind != PARTITIONED && !fault_kinds[fault.kind].begin(sim, &fault)) {
-        sim_at(sim, MS(200), event);
+        if (sim->now_us < event->arg[0] - SECONDS(2))
+            sim_at(sim, MS(200), event);
         return;
     }
     begin_fault(sim, &fault, event->arg[0]);

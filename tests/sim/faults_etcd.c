@@ -238,6 +238,26 @@ bool fault_store_restored(struct sim *sim, struct fault *fault)
     return true;
 }
 
+static void person_sends(struct sim *sim, int member, const struct txn *txn)
+{
+    struct request request = { .kind = REQ_TXN, .node = NODE_NONE, .member = member, .txn = *txn };
+    store_send(sim, &request);
+}
+
+/* "Where every member that /failsafe names is lost for good and the primary is known to be down: delete
+ * the key /failsafe" (docs/operations.md). */
+static void forget_failsafe(struct sim *sim, int member)
+{
+    const struct kv *kv = store_now(sim);
+    for (int i = 0; i < sim->n; i++)
+        if (((kv->failsafe.names >> i & 1) && sim->pg[i].state == PG_UP) ||
+            pg_writable(&sim->pg[i]))
+            return;
+    struct txn txn = txn_make(TXN_FAILSAFE, NODE_NONE);
+    if (kv->failsafe.names != 0)
+        person_sends(sim, member, &txn);
+}
+
 /* Where /sync of yesterday names nobody who can lead, the person chooses who has most. */
 static void on_chosen(struct sim *sim, const struct event *event)
 {
@@ -253,12 +273,10 @@ static void on_chosen(struct sim *sim, const struct event *event)
     int member = store_raft_leader(sim);
     if (kv->leader.exists || best == NODE_NONE || member == NODE_NONE || fault_lifted(sim))
         return;
-    struct request request = { .kind = REQ_TXN,
-                               .node = NODE_NONE,
-                               .member = member,
-                               .txn = txn_make(TXN_FAILOVER, NODE_NONE) };
-    request.txn.candidate = best;
-    store_send(sim, &request);
+    forget_failsafe(sim, member);
+    struct txn txn = txn_make(TXN_FAILOVER, NODE_NONE);
+    txn.candidate = best;
+    person_sends(sim, member, &txn);
 }
 
 /* What i hears of j; a silent one a person looks at. */
