@@ -5,7 +5,7 @@
 #   make check        everything that a change must pass
 #   make unit         what answers in seconds; ALL=1: all of it
 #   make fuzz SECONDS=n [FUZZ=name]   every harness of tests/fuzz for so long (120)
-#   make sim SEEDS=n | mutations [KNOWN=1] | lint | format | coverage | integration CASE=name | soak | bench
+#   make sim SEEDS=n | mutations [QUICK=1] | lint | format | coverage | integration CASE=name | soak | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
 #   make images       the images that the chart runs; make push REGISTRY=host/folder
 #   make kube-check CASE=name | bench-kube | kube-up | kube-down   a real Kubernetes: tests/kube
@@ -38,7 +38,7 @@ space := $(empty) $(empty)
 comma := ,
 
 # A variable that was given here is given in the dev container, too.
-HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS KNOWN SECONDS FUZZ CASE V CC NODE_IMAGE LANES CHECKS ALL PG REGISTRY
+HANDED_ON := BUILD SANITIZE COVERAGE WERROR SEEDS QUICK SECONDS FUZZ CASE V CC NODE_IMAGE LANES CHECKS ALL PG REGISTRY
 HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin $(v))),'$(v)=$($(v))'))
 
 BUILD   ?= build
@@ -337,10 +337,10 @@ endif
 sim: $(BUILD)/pgvigil-sim
 	$(BUILD)/pgvigil-sim --seeds $(SEEDS)
 
-# Deliberate breaches of the rules, each caught by its invariant; one that nobody catches fails. KNOWN=1:
-# with the one seed that is known of each, in seconds.
+# Deliberate breaches of the rules, each caught by its invariant; one that nobody catches fails. QUICK=1:
+# one that its known seed does not catch any more (the tree has changed) is soon given up.
 mutations: $(BUILD)/pgvigil-sim
-	$(BUILD)/pgvigil-sim $(if $(KNOWN),--known-mutations,--mutations)
+	$(BUILD)/pgvigil-sim $(if $(QUICK),--quick-mutations,--mutations)
 
 lint:
 	@tests/lint/run $(CHECKS)

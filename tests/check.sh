@@ -26,7 +26,7 @@ stages=(
 [ -n "$(find tests/sim -name '*.c' 2>/dev/null)" ] &&
 	stages+=(
 		"simulation|make $jobs $BUILD/pgvigil-sim && $BUILD/pgvigil-sim --seconds 300 --at-least 20000"
-		"mutations|make mutations KNOWN=1"
+		"mutations|make mutations QUICK=1"
 	)
 [ -e tests/integration/run ] &&
 	stages+=(

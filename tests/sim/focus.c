@@ -11,14 +11,33 @@ static const struct focus focuses[MUT_MAX] = {
     [MUT_NO_READ] = { .faults = { "etcd's raft leader hangs and answers keepalives",
                                   "raft leadership moved to the primary",
                                   "node partitioned from everything" } },
+    /* An answer that took long makes a lease longer than etcd's. */
+    [MUT_LEASE_FROM_REPLY] = { .faults = { "node partitioned from etcd only",
+                                           "sidecar killed for long" },
+                               .late = REQ_TXN,
+                               .late_txn = TXN_RENEW,
+                               .late_permille = 500,
+                               .late_ms = 2500 },
+    /* A raft leader that stood still ends by its own clock what its successor has renewed. */
+    [MUT_NO_TRACE] = { .faults = { "etcd's raft leader hangs and answers keepalives",
+                                   "etcd frozen everywhere", "node frozen and thawed",
+                                   "raft leadership moved to the primary" } },
+    [MUT_ANY_STORE] = { .faults = { "etcd set back to an older state", "switchover asked for" } },
+    /* What a former process of this name had in mind arrives late. */
+    [MUT_SYNC_NO_COMPARE] = { .faults = { "two processes of one name", "data of a standby lost",
+                                          "node dead and back" } },
     /* The release is still on its way when its holder, that nobody can replace, has gone on. */
     [MUT_RELEASE_KEPT] = { .faults = { "postmaster killed", "sidecar killed and restarted",
                                        "node partitioned from other Postgres only" },
-                           .late = TXN_RELEASE,
+                           .late = REQ_TXN,
+                           .late_txn = TXN_RELEASE,
                            .late_permille = 800,
                            .late_ms = 12000 },
     /* A key that vanished is given up with its lease, and taken again before the revocation arrives. */
-    [MUT_REVOKED_REUSED] = { .faults = { "leader key deleted by hand" } },
+    [MUT_REVOKED_REUSED] = { .faults = { "leader key deleted by hand" },
+                             .late = REQ_REVOKE,
+                             .late_permille = 800,
+                             .late_ms = 20000 },
     /* The guard hears late, and nobody but the guard can end Postgres in time. */
     [MUT_GUARD_COUNTS_ANEW] = { .faults = { "network slow", "sidecar stopped (SIGSTOP)",
                                             "sidecar killed for long" } },
@@ -26,16 +45,17 @@ static const struct focus focuses[MUT_MAX] = {
     [MUT_YOUNG_RACES] = { .faults = { "etcd frozen everywhere", "sidecar killed and restarted",
                                       "etcd stopped everywhere" },
                           .failsafe = true },
-    /* The answer lies in the socket of a sidecar that stands still. */
-    [MUT_ROUND_FROM_REPLY] = { .faults = { "node partitioned from etcd only", "network slow",
-                                           "sidecar stopped (SIGSTOP)", "etcd frozen everywhere" },
+    /* The answers took long, and nobody but the guard can end Postgres in time. */
+    [MUT_ROUND_FROM_REPLY] = { .faults = { "network slow", "sidecar killed for long",
+                                           "sidecar stopped (SIGSTOP)" },
                                .failsafe = true },
     /* Without /sync to keep it out, a member comes back that /failsafe has not dropped yet. */
     [MUT_ROUND_UNWRITTEN] = { .faults = { "node partitioned from everything", "node dead and back",
                                           "etcd frozen everywhere" },
                               .failsafe = true,
                               .sync_off = true,
-                              .late = TXN_FAILSAFE,
+                              .late = REQ_TXN,
+                              .late_txn = TXN_FAILSAFE,
                               .late_permille = 800,
                               .late_ms = 30000 },
     /* The sidecar ends between the mark's end and the deadline that the next renewal brings. */
@@ -71,8 +91,9 @@ int focus_draw_fault(const struct focus *focus, struct rng *rng)
 
 int64_t focus_late_us(const struct focus *focus, struct rng *rng, const struct request *request)
 {
-    if (focus == NULL || focus->late_ms == 0 || request->kind != REQ_TXN ||
-        request->txn.kind != focus->late || !rng_chance(rng, focus->late_permille))
+    if (focus == NULL || focus->late_ms == 0 || request->kind != focus->late ||
+        (request->kind == REQ_TXN && request->txn.kind != focus->late_txn) ||
+        !rng_chance(rng, focus->late_permille))
         return request->late_us;
     return rng_range(rng, 0, MS(focus->late_ms));
 }
