@@ -2,7 +2,7 @@
 
     first.py HOST
 
-Waits for the password in /tmp/password. /tmp/first gets a line each: W time - · S time standby. Times are the clock's."""
+Waits for the password in /tmp/password, a line. /tmp/first gets a line each: W time - · S time standby. Times are the clock's."""
 import os
 import sys
 import time
@@ -11,11 +11,19 @@ import psycopg2
 
 HOST = sys.argv[1]
 log = open("/tmp/first", "a", buffering=1, encoding="utf-8")
-while not os.path.exists("/tmp/password"):
-    time.sleep(0.01)
-with open("/tmp/password", encoding="utf-8") as source:
-    PASSWORD = source.read().strip()
 
+
+def password():
+    while True:
+        if os.path.exists("/tmp/password"):
+            with open("/tmp/password", encoding="utf-8") as source:
+                line = source.read()
+            if line.endswith("\n"):
+                return line.strip()
+        time.sleep(0.01)
+
+
+PASSWORD = password()
 written = False
 while True:
     connection = None
@@ -25,7 +33,7 @@ while True:
         connection.autocommit = True
         with connection.cursor() as cursor:
             if not written:
-                cursor.execute("create table if not exists first as select 1 as row")
+                cursor.execute("create table if not exists first_write as select 1 as number")
                 log.write(f"W {time.time():.4f} -\n")
                 written = True
             while True:
