@@ -441,6 +441,13 @@ void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adopti
     source_trigger(keeper->changed);
 }
 
+void lease_keeper_repeat(struct lease_keeper *keeper)
+{
+    const struct lease *lease = &keeper->lease;
+    if (lease->owns_key && lease->held_once && mono_before(clock_mono(), lease->held_until))
+        tell_guard(keeper);
+}
+
 void lease_keeper_let_go(struct lease_keeper *keeper)
 {
     keeper_drop_sequences(keeper);

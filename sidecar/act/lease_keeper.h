@@ -86,6 +86,9 @@ struct lease_adoption {
                                    (L8): the holding begins anew */
 };
 void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adoption *adoption);
+/* The guard is told again what the last renewal that counted gave it: it forgets a deadline with its child,
+ * and the next renewal may be ttl/4 away. Nothing where that is over. */
+void lease_keeper_repeat(struct lease_keeper *keeper);
 /* Before a release is sent (L7): nothing is held from here on, whatever the reply. */
 void lease_keeper_let_go(struct lease_keeper *keeper);
 /* The lease was revoked, or it is not known what lies under it: forgotten, not renewed any more,

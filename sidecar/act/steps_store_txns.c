@@ -360,6 +360,16 @@ static enum err_code write_data_id(struct store_op *op, const struct step_call *
 }
 
 /* S5. */
+/* L4: what the guard has to acknowledge. */
+static enum err_code repeat_deadline(struct store_op *op, const struct step_call *call,
+                                     struct err *err)
+{
+    (void)call;
+    (void)err;
+    lease_keeper_repeat(op->steps->spec.keeper);
+    return ERR_OK;
+}
+
 static enum err_code ask_out(struct store_op *op, const struct step_call *call, struct err *err)
 {
     (void)call;
@@ -393,6 +403,7 @@ static store_op_builder_fn *const builders[STEP_MAX] = {
     [STEP_WRITE_INITIALIZE] = write_initialize,
     [STEP_WRITE_CONFIG] = write_config,
     [STEP_TAKE_KEY] = take_key,
+    [STEP_GUARD_DEADLINE] = repeat_deadline,
     [STEP_ADOPT_KEY] = adopt_key,
     [STEP_MARK_LIFTED] = mark_lifted,
     [STEP_CLEAR_LIFTED] = clear_lifted,

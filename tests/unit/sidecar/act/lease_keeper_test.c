@@ -75,6 +75,25 @@ START_TEST(a_renewal_counts)
 }
 END_TEST
 
+/* A guard has forgotten its deadline with its child: it is told again at once, without a renewal, and
+ * never of what is over. */
+START_TEST(the_guard_is_told_again)
+{
+    take();
+    store_node_signal(&servers, 0, SIGSTOP);
+    run_for(loop, 200); /* what had been answered already */
+    const struct mono told = node.deadline;
+    int times = node.deadlines;
+    ck_assert_int_eq(store_node_step(&node, STEP_GUARD_DEADLINE, ""), ERR_OK);
+    ck_assert_int_eq(node.deadlines, times + 1);
+    ck_assert_int_eq(node.deadline.ms, told.ms);
+    store_node_wait(&node, holds_no_more, STORE_NODES_TTL_MS + 500);
+    ck_assert_int_eq(store_node_step(&node, STEP_GUARD_DEADLINE, ""), ERR_OK);
+    ck_assert_int_eq(node.deadlines, times + 1);
+    store_node_signal(&servers, 0, SIGCONT);
+}
+END_TEST
+
 /* L1: an etcd that does not answer renews nothing; the lease ends by itself, and what is answered
  * after its end does not count. */
 START_TEST(a_stopped_etcd_renews_nothing)
@@ -279,6 +298,7 @@ int main(void)
     tcase_set_timeout(quick, 60);
     tcase_add_checked_fixture(quick, setup, teardown);
     tcase_add_test(quick, a_renewal_counts);
+    tcase_add_test(quick, the_guard_is_told_again);
     tcase_add_test(quick, a_renewal_publishes_the_confirmed_position);
     suite_add_tcase(suite, quick);
     TCase *one = tcase_create("one etcd, seconds each");
