@@ -359,7 +359,6 @@ static enum err_code write_data_id(struct store_op *op, const struct step_call *
     return ERR_OK;
 }
 
-/* S5. */
 /* L4: what the guard has to acknowledge. */
 static enum err_code repeat_deadline(struct store_op *op, const struct step_call *call,
                                      struct err *err)
@@ -370,6 +369,7 @@ static enum err_code repeat_deadline(struct store_op *op, const struct step_call
     return ERR_OK;
 }
 
+/* S5. */
 static enum err_code ask_out(struct store_op *op, const struct step_call *call, struct err *err)
 {
     (void)call;
