@@ -27,6 +27,13 @@ enum { FRESH_MS = 30 };
 
 static void fill_borrowed(struct sidecar *sidecar);
 
+static const struct api_state *known_state(void *arg)
+{
+    struct sidecar *sidecar = arg;
+    fill_borrowed(sidecar);
+    return &sidecar->snapshot->state;
+}
+
 /* Who asks gets what is known now; a position that is older than a moment is looked at for the one who
  * asks again (a leader that hands over does, until it sees the shutdown record). */
 const struct api_state *sidecar_api_newest(void *arg)
@@ -37,8 +44,7 @@ const struct api_state *sidecar_api_newest(void *arg)
         if (mono_diff(clock_mono(), answered_at) > FRESH_MS)
             postgres_look(sidecar->postgres);
     }
-    fill_borrowed(sidecar);
-    return &sidecar->snapshot->state;
+    return known_state(sidecar);
 }
 
 /* --- orders --- */
@@ -151,6 +157,7 @@ enum err_code sidecar_api_new(struct sidecar *sidecar, struct err *err)
         .loop = sidecar->loop,
         .settings = api_settings_of(sidecar->config, &at),
         .state = sidecar_api_newest,
+        .known = known_state,
         .state_arg = sidecar,
         .control = &sidecar->control,
     };

@@ -44,6 +44,7 @@ struct api_server_spec {
     struct loop *loop;
     struct api_settings settings;
     api_state_fn *state; /* the newest snapshot; never NULL */
+    api_state_fn *known; /* where no position of Postgres is asked for; NULL: state */
     void *state_arg;
     const struct api_control *control; /* borrowed */
 };

@@ -12,10 +12,14 @@
 #include <unistd.h>
 
 #include "../../support/api_process.h"
+#include "../../support/api_stub.h"
 #include "../../support/loopback.h"
 #include "../../support/pki.h"
+#include "../../support/rest_client.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/http.h"
+#include "loop/loop.h"
 
 static const struct api_settings plain = { .host = "127.0.0.1" };
 
@@ -319,6 +323,52 @@ START_TEST(certificates_are_reloaded)
 }
 END_TEST
 
+struct looked {
+    struct api_stub stub;
+    int times;
+};
+
+static const struct api_state *looked_known(void *arg)
+{
+    struct looked *looked = arg;
+    return &looked->stub.state;
+}
+
+static const struct api_state *looked_state(void *arg)
+{
+    struct looked *looked = arg;
+    looked->times++;
+    return &looked->stub.state;
+}
+
+/* Members ask each other for their etcd all the time: Postgres is not looked at for that. */
+START_TEST(etcd_needs_no_position)
+{
+    struct err err;
+    struct api_control control = { 0 };
+    struct looked looked = { .times = 0 };
+    struct rest_client rest = { .loop = loop_new() };
+    struct api_server *server = NULL;
+    rest.http = http_new(rest.loop, 5000);
+    api_stub_standby(&looked.stub);
+    struct api_server_spec spec = { .loop = rest.loop,
+                                    .settings = { .host = "127.0.0.1" },
+                                    .state = looked_state,
+                                    .known = looked_known,
+                                    .state_arg = &looked,
+                                    .control = &control };
+    ck_assert_int_eq(api_server_new(&spec, &server, &err), ERR_OK);
+    rest.port = api_server_port(server);
+    rest_expect(&rest, "GET /pgvigil/etcd", NULL, 404, "this node does not manage an etcd member");
+    ck_assert_int_eq(looked.times, 0);
+    rest_expect(&rest, "GET /patroni", NULL, 200, "");
+    ck_assert_int_eq(looked.times, 1);
+    http_free(rest.http);
+    api_server_free(server);
+    loop_free(rest.loop);
+}
+END_TEST
+
 /* What cannot be used is said at once. */
 START_TEST(start_errors)
 {
@@ -496,6 +546,7 @@ static Suite *suite(void)
     tcase_add_test(tcase, client_certificates);
     tcase_add_test(tcase, certificates_are_reloaded);
     tcase_add_test(tcase, start_errors);
+    tcase_add_test(tcase, etcd_needs_no_position);
     tcase_add_test(tcase, leaked_after_an_answer);
     tcase_add_test(tcase, leaked_before_a_request);
     tcase_add_test(tcase, leaked_before_the_handshake);
