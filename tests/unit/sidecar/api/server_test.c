@@ -361,7 +361,7 @@ START_TEST(etcd_needs_no_position)
     rest.port = api_server_port(server);
     rest_expect(&rest, "GET /pgvigil/etcd", NULL, 404, "this node does not manage an etcd member");
     ck_assert_int_eq(looked.times, 0);
-    rest_expect(&rest, "GET /patroni", NULL, 200, "");
+    rest_expect(&rest, "GET /liveness", NULL, 200, "");
     ck_assert_int_eq(looked.times, 1);
     http_free(rest.http);
     api_server_free(server);
