@@ -6,26 +6,50 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 16, FIRST_PORT = 20000, SLOTS = 600, SLOT = 20 };
+
+/* -1: somebody listens there; 0 is any port. */
+static int listen_at(int port)
+{
+    const int yes = 1;
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)), 0);
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
 
 int loopback_listen(int *ret_port)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address;
     socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(listen(fd, BACKLOG), 0);
+    int fd = listen_at(0);
+    ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     *ret_port = ntohs(address.sin_port);
     return fd;
 }
 
+/* Not one of those that the kernel gives to outgoing connections, which could take it before its use; each
+ * process has its own. */
 int loopback_free_port(void)
 {
-    int port;
-    close(loopback_listen(&port));
-    return port;
+    static int next;
+    int first = FIRST_PORT + getpid() % SLOTS * SLOT;
+    for (int tries = 0; tries < SLOT; tries++) {
+        int port = first + next++ % SLOT;
+        int fd = listen_at(port);
+        if (fd < 0)
+            continue;
+        close(fd);
+        return port;
+    }
+    ck_abort_msg("no port of %d to %d is free", first, first + SLOT - 1);
+    return -1;
 }
 
 static int dial(const struct sockaddr *address, socklen_t len)

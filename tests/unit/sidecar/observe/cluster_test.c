@@ -41,6 +41,12 @@ static bool sees_two(struct store_node *node)
     return value != NULL && strcmp(value, "2") == 0;
 }
 
+static bool sees_one(struct store_node *node)
+{
+    const char *value = cluster_value(node->cluster, "config");
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
 static bool is_reachable(struct store_node *node)
 {
     struct view *view = store_node_view(node);
@@ -79,7 +85,7 @@ END_TEST
 START_TEST(the_watch_survives_a_restart)
 {
     store_node_put(&a, "/service/t/config", "1");
-    run_for(loop, 100);
+    store_node_wait(&a, sees_one, 2000);
     etcd_server_kill(&servers, 0);
     store_node_wait(&a, is_unreachable, STORE_NODES_TTL_MS);
     struct view *view = store_node_view(&a);
