@@ -119,7 +119,8 @@ def outside(context):
     status, body = third.rest("/failover", "POST", {"candidate": third.name}, timeout=30)
     wait_for(f"{third} leads", lambda: cluster.leader() is third, 40)
     assert "accept" in third.logs().lower(), "the accepted loss is not in the log"
-    third.sql("insert into kept values (2)")
+    # /primary is 200 with the key, as Patroni's; the promotion may take a moment more
+    wait_for("a commit", lambda: third.sql("insert into kept values (2) returning n"), 20)
     for node in (primary, sync):
         node.start()
     wait_for("both follow", lambda: len(streaming(third)) == 2, 90, 0.3)
