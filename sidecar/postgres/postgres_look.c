@@ -84,15 +84,15 @@ static void say_not_asked(struct postgres *postgres, const struct tool_result *r
     const char *bin_dir = postgres->parts.config->postgresql.bin_dir;
     bool locked_out = !guard_client_status(postgres->parts.guard)->lock_held;
     char text[sizeof(look->trouble)];
-    if (result->code == ERR_OK)
-        snprintf(text, sizeof(text), "%.250s (postgresql.bin_dir is %.200s)", why,
-                 bin_dir != NULL ? bin_dir : "not set");
-    else if (result->code == ERR_REFUSED && locked_out)
+    if (result->code == ERR_REFUSED && locked_out)
         snprintf(text, sizeof(text),
                  "another guard, or what it started, holds the lock of this data: only one may run "
                  "on it; the guard's log says which process");
-    else
+    else if (result->code == ERR_TIMEOUT)
         snprintf(text, sizeof(text), "%.500s", why);
+    else
+        snprintf(text, sizeof(text), "%.250s (postgresql.bin_dir is %.200s)", why,
+                 bin_dir != NULL ? bin_dir : "not set");
     if (strcmp(text, look->trouble) != 0)
         log_error("%s -> trying again", text);
     memcpy(look->trouble, text, sizeof(text));
