@@ -26,18 +26,10 @@ void controller_wake(void *arg)
 
 /* ---- the cycle -------------------------------------------------------------------------------- */
 
-static const struct pod *own_pod(const struct controller *controller)
-{
-    for (size_t i = 0; i < controller->pods.pods.n; i++)
-        if (strcmp(controller->pods.pods.pod[i].name, controller->options->name) == 0)
-            return &controller->pods.pods.pod[i];
-    return NULL;
-}
-
 /* The Lease should not be lost together with the primary. */
 static void place_lease(struct controller *controller, const struct pod *primary)
 {
-    const struct pod *self = own_pod(controller);
+    const struct pod *self = pods_named(&controller->pods.pods, controller->options->name);
     const char *node = self != NULL ? self->node : controller->options->node;
     const struct pod *successor =
         election_successor(&controller->pods.pods, controller->options->name, primary);

@@ -15,14 +15,6 @@
 
 enum { FRESH_MS = 600000 }; /* older ones were copied by somebody, or Kubernetes has dropped them */
 
-static const struct pod *pod_named(const struct controller *controller, const char *name)
-{
-    for (size_t i = 0; i < controller->pods.pods.n; i++)
-        if (strcmp(controller->pods.pods.pod[i].name, name) == 0)
-            return &controller->pods.pods.pod[i];
-    return NULL;
-}
-
 /* "one-copy" -> "OneCopy"; kinds are lower case. */
 static void reason_of(const char *kind, char *to, size_t size)
 {
@@ -69,7 +61,7 @@ static void copy_one(struct controller *controller, const struct etcd_entry *ent
                                            .reason = reason,
                                            .message = text,
                                            .warning = is_warning(kind),
-                                           .pod = pod_named(controller, member) };
+                                           .pod = pods_named(&controller->pods.pods, member) };
     kube_events_add(controller->events, &event);
 }
 
@@ -131,7 +123,8 @@ void controller_tell(struct controller *controller, const struct cluster_view *c
         const struct kube_event_text event = { .reason = change->reason,
                                                .message = change->text,
                                                .warning = change->warning,
-                                               .pod = pod_named(controller, change->pod) };
+                                               .pod = pods_named(&controller->pods.pods,
+                                                                 change->pod) };
         kube_events_add(controller->events, &event);
     }
     free(list);

@@ -215,11 +215,7 @@ static bool leave_cordoned_node(struct fleet *fleet, const struct cluster_view *
 
 static bool has_pod(const struct fleet *fleet, const char *name)
 {
-    const struct pods *pods = &fleet->controller->pods.pods;
-    for (size_t i = 0; i < pods->n; i++)
-        if (strcmp(pods->pod[i].name, name) == 0)
-            return true;
-    return false;
+    return pods_named(&fleet->controller->pods.pods, name) != NULL;
 }
 
 /* Its own key lasts until its lease ends; until then the leader would refuse. */

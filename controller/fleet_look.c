@@ -102,20 +102,12 @@ static void on_object(void *arg, const struct http_result *result)
     look_next(fleet);
 }
 
-static const struct pod *primary_pod(const struct controller *controller)
-{
-    for (size_t i = 0; i < controller->pods.pods.n; i++)
-        if (strcmp(controller->pods.pods.pod[i].name, controller->primary) == 0)
-            return &controller->pods.pods.pod[i];
-    return NULL;
-}
-
 /* False: there is nothing to read. */
 static bool path_of(const struct fleet *fleet, struct text *path)
 {
     const struct controller *controller = fleet->controller;
     const char *release = controller->options->release;
-    const struct pod *primary = primary_pod(controller);
+    const struct pod *primary = pods_named(&controller->pods.pods, controller->primary);
     switch (fleet->object) {
     case FLEET_SET:
         text_addf(path, "/apis/apps/v1/namespaces/%s/statefulsets/%s", controller->ns, release);

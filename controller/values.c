@@ -273,6 +273,7 @@ void values_due(const struct values *values, const struct cluster_view *cluster,
                 struct names *ret_names)
 {
     const struct controller *controller = values->controller;
+    auto_json json_t *noted = read_key(controller, KEY_VALUES);
     *ret_names = (struct names){ 0 };
     for (size_t i = 0; i < cluster->n_members; i++) {
         const struct member *member = &cluster->members[i];
@@ -281,7 +282,6 @@ void values_due(const struct values *values, const struct cluster_view *cluster,
         auto_text struct text key = text_new(LIMIT_PATH);
         text_addf(&key, "members/%s", member->name);
         auto_json json_t *told = read_key(controller, text_str(&key));
-        auto_json json_t *noted = read_key(controller, KEY_VALUES);
         if (values_asked_for(noted, json_object_get(told, "pending_restart_reason")))
             names_add(ret_names, member->name);
     }

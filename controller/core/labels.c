@@ -10,6 +10,14 @@ const struct member *cluster_member(const struct cluster_view *cluster, const ch
     return NULL;
 }
 
+const struct pod *pods_named(const struct pods *pods, const char *name)
+{
+    for (size_t i = 0; i < pods->n; i++)
+        if (strcmp(pods->pod[i].name, name) == 0)
+            return &pods->pod[i];
+    return NULL;
+}
+
 bool label_preset(const char *name, struct label_names *ret_names)
 {
     static const struct {

@@ -61,3 +61,5 @@ struct cluster_view {
 
 /* The member of that name; NULL: none. */
 const struct member *cluster_member(const struct cluster_view *cluster, const char *name);
+/* The pod of that name; NULL: none. */
+const struct pod *pods_named(const struct pods *pods, const char *name);

@@ -35,16 +35,20 @@ static void teardown(void)
     store_nodes_stop(&servers, &a, NULL);
 }
 
-static bool sees_two(struct store_node *node)
+static bool sees(struct store_node *node, const char *config)
 {
     const char *value = cluster_value(node->cluster, "config");
-    return value != NULL && strcmp(value, "2") == 0;
+    return value != NULL && strcmp(value, config) == 0;
 }
 
 static bool sees_one(struct store_node *node)
 {
-    const char *value = cluster_value(node->cluster, "config");
-    return value != NULL && strcmp(value, "1") == 0;
+    return sees(node, "1");
+}
+
+static bool sees_two(struct store_node *node)
+{
+    return sees(node, "2");
 }
 
 static bool is_reachable(struct store_node *node)
