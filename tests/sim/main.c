@@ -135,11 +135,11 @@ static uint64_t run_regressions(struct sim *sim)
 {
     uint64_t failed = 0;
     for (size_t i = 0; i < REGRESSIONS; i++) {
-        if (run(sim, regressions[i].seed, MUT_NONE, MUT_NONE))
+        if (run(sim, regressions[i].seed, MUT_NONE, regressions[i].focus))
             continue;
         failed++;
         (void)printf("FAIL it once showed: %s\n", regressions[i].showed);
-        print_failure(sim, regressions[i].seed, MUT_NONE, MUT_NONE);
+        print_failure(sim, regressions[i].seed, MUT_NONE, regressions[i].focus);
     }
     return failed;
 }

@@ -5,12 +5,13 @@
 #include "tests/sim/store.h"
 
 struct sim;
+struct txn;
 
 /* check.c */
 void check_broken(struct sim *sim, const char *invariant, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void check_key(struct sim *sim); /* the leader key has changed */
-void check_taken(struct sim *sim, int node);
+void check_taken(struct sim *sim, const struct txn *txn);
 void check_writable(struct sim *sim, int node); /* Postgres has begun to accept writes */
 void check_replaced(struct sim *sim, int node);
 void check_promoting(struct sim *sim, int node);

@@ -254,6 +254,7 @@ static bool make_take(struct sim *sim, struct node *node, struct txn *txn)
                                            sim->mutation != MUT_TAKE_NO_HOLDER)))
         return false;
     node->lease.tried = node->lease.id;
+    txn->anew = anew;
     txn->lifted = node->guard_seen.lifted;
     txn->cmp_leader_create = sim->mutation == MUT_TAKE_OVER ? CMP_NONE : 0;
     txn->cmp_holder_mod = view->store.holder.exists ? view->store.holder.mod_revision : 0;

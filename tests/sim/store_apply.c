@@ -189,7 +189,7 @@ static void put(struct kv *kv, const struct txn *txn)
 static void checks(struct sim *sim, const struct txn *txn)
 {
     if (txn->kind == TXN_TAKE)
-        check_taken(sim, txn->node);
+        check_taken(sim, txn);
     if (txn->kind == TXN_TAKE || txn->kind == TXN_ADOPT)
         check_key(sim);
     if (txn->kind == TXN_SYNC) {

@@ -48,6 +48,7 @@ struct txn {
     int branch;
     lsn_t lsn;   /* TXN_RENEW: what is confirmed (S7); LSN_NONE: nothing new */
     bool flag;   /* TXN_TAKE: a loss was accepted; TXN_PAUSE: on */
+    bool anew;   /* TXN_TAKE: sent by a primary whose key had vanished (L6, L8) */
     bool lifted; /* TXN_TAKE, TXN_ADOPT: the holder record says so (L8) */
     struct kv_member member;
 };
