@@ -1,6 +1,7 @@
 #include "etcd_server.h"
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,47 +10,47 @@
 #include "base/clock.h"
 #include "etcd/members.h"
 #include "loopback.h"
+#include "until.h"
 
-struct wait {
-    struct loop *loop;
-    const bool *done;
-    struct source *tick;
-    struct mono end;
-};
+enum { GONE_MS = 20000 };
 
-static void on_tick(void *arg)
+static bool is_set(void *arg)
 {
-    struct wait *wait = arg;
-    if ((wait->done != NULL && *wait->done) || !mono_before(clock_mono(), wait->end))
-        loop_stop(wait->loop);
-    else
-        source_arm_in(wait->tick, 1);
+    return *(const bool *)arg;
 }
 
-static void wait_for(struct loop *loop, const bool *done, int64_t ms)
+static bool never(void *arg)
 {
-    struct wait wait = { .loop = loop, .done = done, .end = mono_add(clock_mono(), ms) };
-    wait.tick = loop_timer(loop, on_tick, &wait);
-    source_arm_in(wait.tick, 0);
-    loop_run(loop);
-    source_free(wait.tick);
+    (void)arg;
+    return false;
 }
 
-void run_until(struct loop *loop, const bool *done, int64_t ms)
+void run_until(struct loop *loop, bool *done, int64_t ms)
 {
-    wait_for(loop, done, ms);
-    ck_assert_msg(*done, "not done after %lld ms", (long long)ms);
+    ck_assert_msg(until(loop, is_set, done, ms), "not done after %lld ms", (long long)ms);
 }
 
 void run_for(struct loop *loop, int64_t ms)
 {
-    wait_for(loop, NULL, ms);
+    (void)until(loop, never, NULL, ms);
 }
 
+/* What it said last is why; on one line, since that is what is shown of a failed test. */
 static void on_gone(void *arg, const struct process_result *result)
 {
-    const struct etcd_server *server = arg;
-    ck_abort_msg("etcd at %s ended with %d:\n%s", server->url, result->exit_code, result->output);
+    enum { LAST_MAX = 1500 };
+    struct etcd_server *server = arg;
+    server->gone = true;
+    if (server->killed)
+        return;
+    size_t len = strlen(result->output);
+    const char *last = result->output + (len > LAST_MAX ? len - LAST_MAX : 0);
+    char why[LAST_MAX + 200];
+    (void)snprintf(why, sizeof(why), "etcd at %s (peers %s) ended with %d, signal %d; it said: %s",
+                   server->url, server->peer_url, result->exit_code, result->term_signal, last);
+    for (char *end = strchr(why, '\n'); end != NULL; end = strchr(end, '\n'))
+        *end = ' ';
+    until_fails(why);
 }
 
 /* Options are text that lives until process_start has copied it. */
@@ -117,6 +118,7 @@ void etcd_server_start(struct etcd_cluster *cluster, int index)
     struct err err = { 0 };
     enum err_code code = process_start(cluster->loop, &spec, &server->process, &err);
     ck_assert_msg(code == ERR_OK, "%s (etcd must be in PATH)", err.text);
+    server->gone = server->killed = false;
 }
 
 static void prepare(struct etcd_cluster *cluster, struct loop *loop, int n)
@@ -206,14 +208,19 @@ void etcd_cluster_start_tls(struct etcd_cluster *cluster, struct loop *loop)
 
 void etcd_server_kill(struct etcd_cluster *cluster, int index)
 {
-    cluster->servers[index].process = process_free(cluster->servers[index].process);
+    struct etcd_server *server = &cluster->servers[index];
+    if (server->process == NULL)
+        return;
+    server->killed = true;
+    process_signal(server->process, SIGKILL);
+    run_until(cluster->loop, &server->gone, GONE_MS);
+    server->process = process_free(server->process);
 }
 
 void etcd_cluster_stop(struct etcd_cluster *cluster)
 {
     for (int i = 0; i < cluster->n; i++)
         etcd_server_kill(cluster, i);
-    run_for(cluster->loop, 50);
     const char *argv[] = { "rm", "-rf", cluster->dir, NULL };
     tool_run(cluster, argv);
 }

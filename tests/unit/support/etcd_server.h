@@ -8,6 +8,8 @@ enum { ETCD_SERVERS_MAX = 3 };
 
 struct etcd_server {
     struct process *process;
+    bool killed; /* by the test: its end is no failure */
+    bool gone;
     int client_port;
     int peer_port;
     char url[64];
@@ -29,7 +31,7 @@ void etcd_cluster_start(struct etcd_cluster *cluster, struct loop *loop, int n,
                         const char *const *extra);
 /* The same with TLS and client certificates: ca.pem, cert.pem, key.pem in cluster->dir. */
 void etcd_cluster_start_tls(struct etcd_cluster *cluster, struct loop *loop);
-/* Kills one at once; starts it again on its data. */
+/* Kills one and waits until it is gone, its port and its data free again; starts it on its data. */
 void etcd_server_kill(struct etcd_cluster *cluster, int index);
 void etcd_server_start(struct etcd_cluster *cluster, int index);
 /* Kills all and removes the data. */
@@ -42,5 +44,5 @@ int etcd_cluster_leader(struct etcd_cluster *cluster, struct etcd *etcd);
 void tool_run(struct etcd_cluster *cluster, const char *const *argv);
 
 /* Runs the loop until *done is set; fails the test after ms. */
-void run_until(struct loop *loop, const bool *done, int64_t ms);
+void run_until(struct loop *loop, bool *done, int64_t ms);
 void run_for(struct loop *loop, int64_t ms);

@@ -4,7 +4,8 @@
 
 /* A listener at a port that nobody else has; the caller closes it. */
 int loopback_listen(int *ret_port);
-/* A port that was free a moment ago. */
+/* A port where nobody listens and that is ours until the process ends: for a server that sets
+ * SO_REUSEADDR. */
 int loopback_free_port(void);
 /* A connection; -1 where nobody listens. The caller closes it. */
 int loopback_dial(int port);

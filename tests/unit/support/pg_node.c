@@ -4,20 +4,19 @@
 #include <errno.h>
 #include <grp.h>
 #include <libpq-fe.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "sidecar/guard/guard.h"
+#include "until.h"
 #include "json/json.h"
 
 static struct guard the_guard;
@@ -41,25 +40,6 @@ bool pg_node_become_postgres(void)
     const struct passwd *user = getpwnam("postgres");
     return user != NULL && setgroups(0, NULL) == 0 && setgid(user->pw_gid) == 0 &&
            setuid(user->pw_uid) == 0;
-}
-
-static bool is_free(int port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool free_now = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-    close(fd);
-    return free_now;
-}
-
-int pg_node_free_port(void)
-{
-    static int next;
-    int first = 20000 + getpid() % 1000 * 10; /* several tests run at once */
-    while (next < 1000 && !is_free(first + next))
-        next++;
-    return first + next++;
 }
 
 static void start_guard(struct pg_node *node)
@@ -192,30 +172,18 @@ struct waiting {
     struct pg_node *node;
     pg_until_fn *until;
     void *arg;
-    struct source *tick;
-    struct mono by;
-    bool met;
 };
 
-static void on_tick(void *arg)
+static bool holds(void *arg)
 {
-    struct waiting *waiting = arg;
-    waiting->met = waiting->until(waiting->node, waiting->arg);
-    if (waiting->met || !mono_before(loop_now(waiting->node->loop), waiting->by))
-        loop_stop(waiting->node->loop);
-    else
-        source_arm_in(waiting->tick, 5);
+    const struct waiting *waiting = arg;
+    return waiting->until(waiting->node, waiting->arg);
 }
 
-bool pg_node_wait(struct pg_node *node, pg_until_fn *until, void *arg, int ms)
+bool pg_node_wait(struct pg_node *node, pg_until_fn *condition, void *arg, int ms)
 {
-    struct waiting waiting = { .node = node, .until = until, .arg = arg };
-    waiting.tick = loop_timer(node->loop, on_tick, &waiting);
-    waiting.by = mono_add(loop_now(node->loop), ms);
-    source_arm_in(waiting.tick, 0);
-    loop_run(node->loop);
-    source_free(waiting.tick);
-    return waiting.met;
+    struct waiting waiting = { node, condition, arg };
+    return until(node->loop, holds, &waiting, ms);
 }
 
 static void on_step(void *arg, enum err_code code, const struct err *err)

@@ -35,9 +35,6 @@ struct pg_node {
 /* False: no PostgreSQL here, or no user to run it as. */
 bool pg_node_become_postgres(void);
 
-/* A port of 127.0.0.1 that nobody has, below those that connections take; another one each time. */
-int pg_node_free_port(void);
-
 /* Starts its guard. To be called for all nodes before the loop is made. */
 void pg_node_init(struct pg_node *node, const char *name, int port, const char *folder,
                   const char *more_yaml);
@@ -54,9 +51,9 @@ void pg_node_look(struct pg_node *node, struct pg_node *const *peers);
 /* Runs one step to its end. */
 enum err_code pg_node_step(struct pg_node *node, const struct step *step);
 
-/* Runs the loop until `until` says so, or `ms` have passed (false). */
+/* Runs the loop until `condition` says so, or `ms` have passed (false). */
 typedef bool pg_until_fn(struct pg_node *node, void *arg);
-bool pg_node_wait(struct pg_node *node, pg_until_fn *until, void *arg, int ms);
+bool pg_node_wait(struct pg_node *node, pg_until_fn *condition, void *arg, int ms);
 
 /* A blocking connection as superuser; the caller finishes it. */
 PGconn *pg_node_connect(const struct pg_node *node);

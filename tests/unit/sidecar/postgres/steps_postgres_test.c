@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../support/loopback.h"
 #include "../../support/pg_node.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -386,8 +387,8 @@ START_TEST(test_life_of_two_nodes)
         "{\"ttl\":10,\"synchronous_mode\":true,\"postgresql\":{"
         "\"use_slots\":true,\"use_pg_rewind\":true,"
         "\"parameters\":{\"nonsense\":1,\"work_mem\":\"a lot\",\"timezone\":\"Nowhere/Land\"}}}";
-    pg_node_init(&a, "a", pg_node_free_port(), folder, NULL);
-    pg_node_init(&b, "b", pg_node_free_port(), folder, NULL);
+    pg_node_init(&a, "a", loopback_free_port(), folder, NULL);
+    pg_node_init(&b, "b", loopback_free_port(), folder, NULL);
     loop = loop_new();
     pg_node_open(&a, loop, settings);
     pg_node_open(&b, loop, settings);
@@ -457,7 +458,7 @@ START_TEST(test_nothing_without_the_lock)
     };
     char data[LIMIT_PATH], version[LIMIT_PATH], fresh[LIMIT_PATH], begun[LIMIT_PATH];
     struct pg_node c;
-    pg_node_init(&c, "c", pg_node_free_port(), folder, NULL);
+    pg_node_init(&c, "c", loopback_free_port(), folder, NULL);
     ck_assert_int_eq(mkdir(path_join(data, c.folder, "data"), 0700), 0);
     ck_assert_int_eq(mkdir(path_join(fresh, c.folder, "data.new"), 0700), 0);
     make_file(version, data, "PG_VERSION", "17\n");
@@ -498,7 +499,7 @@ START_TEST(test_nothing_after_the_guard)
                    "  create_replica_methods: [ours, basebackup]\n"
                    "  ours: {command: %s/suicide, no_params: true}\n",
                    folder);
-    pg_node_init(&d, "d", pg_node_free_port(), folder, yaml);
+    pg_node_init(&d, "d", loopback_free_port(), folder, yaml);
     (void)snprintf(kept, sizeof(kept), "%s/data.new/data/kept", d.folder);
     (void)snprintf(words, sizeof(words), "#!/bin/sh\nmkdir -p %s && kill -KILL $PPID && sleep 9\n",
                    kept);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../support/loopback.h"
 #include "../../support/pg_node.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -141,8 +142,8 @@ START_TEST(test_users_commands)
              "  create_replica_methods: [broken, copy]\n"
              "  broken: {command: %s/broken}\n  copy: {command: %s/copy, speed: fast}\n",
              folder, folder);
-    pg_node_init(&c, "c", pg_node_free_port(), folder, yaml_c);
-    pg_node_init(&d, "d", pg_node_free_port(), folder, yaml_d);
+    pg_node_init(&c, "c", loopback_free_port(), folder, yaml_c);
+    pg_node_init(&d, "d", loopback_free_port(), folder, yaml_d);
     loop = loop_new();
     pg_node_open(&c, loop, settings);
     pg_node_open(&d, loop, settings);
