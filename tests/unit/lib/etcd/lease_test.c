@@ -112,14 +112,19 @@ START_TEST(floor_is_told)
 }
 END_TEST
 
-/* Keepalives are done with the first line of the stream, and the connection serves again. */
+/* Keepalives are done with the first line of the stream, not with its end, and the connection serves
+ * again: the quickest of them says so on a busy machine, too. */
 START_TEST(keepalive_is_cheap)
 {
     int64_t id = ask(etcd_lease_grant, 10).id;
-    struct mono before = clock_mono();
-    for (int i = 0; i < 100; i++)
+    int64_t quickest = INT64_MAX;
+    for (int i = 0; i < 100; i++) {
+        struct mono before = clock_mono();
         ck_assert_int_eq(ask(etcd_lease_keepalive, id).ttl_s, 10);
-    ck_assert_int_lt(mono_diff(clock_mono(), before), 2000);
+        int64_t took = mono_diff(clock_mono(), before);
+        quickest = took < quickest ? took : quickest;
+    }
+    ck_assert_int_lt(quickest, 20);
 }
 END_TEST
 
