@@ -4,7 +4,6 @@
 
 #include "base/clean.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "sidecar/api/control_accept.h"
 #include "sidecar/sidecar_failsafe.h"
 #include "sidecar/sidecar_internal.h"
@@ -52,24 +51,16 @@ static void memory_written(void *arg, enum err_code code, const struct store_mem
 
 /* --- the other members --- */
 
-static void add_known(struct known_members *members, const char *name, const char *api_url)
-{
-    for (size_t i = 0; i < members->n; i++)
-        if (strcmp(members->member[i].name, name) == 0)
-            return;
-    if (members->n == LIMIT_MEMBERS)
-        return;
-    struct known_member *member = &members->member[members->n++];
-    (void)text_copy(member->name, sizeof(member->name), name);
-    (void)text_copy(member->api_url, sizeof(member->api_url), api_url);
-}
-
+/* By its URL: there it is asked, whatever it calls itself. */
 static bool is_known(const struct known_members *members, const struct member *member)
 {
-    for (size_t i = 0; i < members->n; i++)
-        if (strcmp(members->member[i].name, member->name) == 0)
-            return strcmp(members->member[i].api_url, member->api_url) == 0;
-    return members->n == LIMIT_MEMBERS; /* no room: nothing to write */
+    bool moved = false;
+    for (size_t i = 0; i < members->n; i++) {
+        if (strcmp(members->member[i].api_url, member->api_url) == 0)
+            return true;
+        moved |= strcmp(members->member[i].name, member->name) == 0;
+    }
+    return !moved && members->n == LIMIT_MEMBERS; /* no room: nothing to write */
 }
 
 static bool is_present(const struct peer *peer)
@@ -85,12 +76,12 @@ static void list_members(const struct sidecar *sidecar, bool same_sync, struct k
     const struct known_members *former = &sidecar->remembrance.known.members;
     for (size_t i = 0; i < store->n_peers; i++)
         if (is_present(&store->peers[i]))
-            add_known(list, store->peers[i].member.name, store->peers[i].member.api_url);
+            known_members_add(list, store->peers[i].member.name, store->peers[i].member.api_url);
     for (size_t i = 0; i < former->n; i++) {
         const struct known_member *member = &former->member[i];
         if (same_sync || sync_names(&store->sync, member->name) ||
             names_has(&store->failsafe, member->name))
-            add_known(list, member->name, member->api_url);
+            known_members_add(list, member->name, member->api_url);
     }
 }
 
@@ -149,7 +140,7 @@ enum cluster_memory sidecar_remember(void *arg, uint64_t cluster_id, int64_t syn
 
 /* --- a person's accept --- */
 
-static void add_failsafe(const struct sidecar *sidecar, struct accept_list *list)
+static void add_failsafe(const struct sidecar *sidecar, struct known_members *list)
 {
     const char *value = cluster_value(sidecar->cluster, "failsafe");
     auto_json json_t *failsafe = NULL;
@@ -158,7 +149,7 @@ static void add_failsafe(const struct sidecar *sidecar, struct accept_list *list
     for (void *iter = json_object_iter(failsafe); iter != NULL;
          iter = json_object_iter_next(failsafe, iter)) {
         const char *url = json_string_value(json_object_iter_value(iter));
-        accept_list_add(list, json_object_iter_key(iter), url != NULL ? url : "");
+        known_members_add(list, json_object_iter_key(iter), url != NULL ? url : "");
     }
 }
 
@@ -169,7 +160,7 @@ static bool is_witness(const struct sidecar *sidecar, const char *name)
     return cluster_value(sidecar->cluster, key) != NULL;
 }
 
-static void add_configured(const struct sidecar *sidecar, struct accept_list *list)
+static void add_configured(const struct sidecar *sidecar, struct known_members *list)
 {
     const struct config_managed_etcd *managed = &sidecar->config->managed;
     for (size_t i = 0; i < managed->n; i++) {
@@ -178,25 +169,25 @@ static void add_configured(const struct sidecar *sidecar, struct accept_list *li
         (void)snprintf(url, sizeof(url), "%s/patroni", member->api_url);
         bool self = managed->name != NULL && strcmp(managed->name, member->name) == 0;
         if (!self && !is_witness(sidecar, member->name))
-            accept_list_add(list, member->name, url);
+            known_members_add(list, member->name, url);
     }
 }
 
 /* Self goes in first, so that it is not added by another way, and out again. */
-static void whom_to_ask(void *arg, struct accept_list *list)
+static void whom_to_ask(void *arg, struct known_members *list)
 {
     const struct sidecar *sidecar = arg;
     const struct store_view *store = &sidecar->view->store;
     const struct known_members *known = &sidecar->remembrance.known.members;
     struct member self = { .pause = false };
     sidecar_urls(sidecar, &self);
-    accept_list_add(list, sidecar->config->name, self.api_url);
+    known_members_add(list, sidecar->config->name, self.api_url);
     for (size_t i = 0; i < store->n_peers; i++)
         if (is_present(&store->peers[i]))
-            accept_list_add(list, store->peers[i].member.name, store->peers[i].member.api_url);
+            known_members_add(list, store->peers[i].member.name, store->peers[i].member.api_url);
     add_failsafe(sidecar, list);
     for (size_t i = 0; i < known->n; i++)
-        accept_list_add(list, known->member[i].name, known->member[i].api_url);
+        known_members_add(list, known->member[i].name, known->member[i].api_url);
     add_configured(sidecar, list);
     list->n--;
     memmove(&list->member[0], &list->member[1], list->n * sizeof(list->member[0]));

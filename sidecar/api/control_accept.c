@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "sidecar/core/accept.h"
 #include "json/json.h"
 
 enum { ACCEPT_PEER_TIMEOUT_MS = 3000 };
@@ -23,25 +22,11 @@ struct control_accept {
     struct control_accept_spec spec;
     struct source *judge; /* all have answered, or are silent */
     struct api_pending *pending;
-    struct accept_list list;
+    struct known_members list;
     struct accept_answer answers[LIMIT_MEMBERS];
     struct question questions[LIMIT_MEMBERS];
     size_t open;
 };
-
-bool accept_list_add(struct accept_list *list, const char *name, const char *api_url)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->member[i].name, name) == 0 ||
-            (api_url[0] != '\0' && strcmp(list->member[i].api_url, api_url) == 0))
-            return false;
-    if (list->n == LIMIT_MEMBERS)
-        return false;
-    struct accept_member *member = &list->member[list->n++];
-    (void)text_copy(member->name, sizeof(member->name), name);
-    (void)text_copy(member->api_url, sizeof(member->api_url), api_url);
-    return true;
-}
 
 static void end(struct control_accept *accept, int status, const char *text)
 {
@@ -126,7 +111,7 @@ static bool is_named(const json_t *names, const char *name)
 
 static void ask(struct control_accept *accept, size_t at, const json_t *dead)
 {
-    const struct accept_member *member = &accept->list.member[at];
+    const struct known_member *member = &accept->list.member[at];
     struct accept_answer *answer = &accept->answers[at];
     *answer = (struct accept_answer){ .known_dead = is_named(dead, member->name) };
     (void)text_copy(answer->name, sizeof(answer->name), member->name);
@@ -145,7 +130,7 @@ static void run_accept(void *arg, const struct api_order *order, struct api_pend
         return;
     }
     accept->pending = pending;
-    accept->list = (struct accept_list){ .n = 0 };
+    accept->list = (struct known_members){ .n = 0 };
     accept->spec.members(accept->spec.arg, &accept->list);
     accept->open = accept->list.n;
     for (size_t at = 0; at < accept->list.n; at++)

@@ -6,19 +6,9 @@
 #include "loop/loop.h"
 #include "sidecar/api/server.h"
 #include "sidecar/control.h"
+#include "sidecar/core/accept.h"
 
 struct control_accept;
-
-/* Whom to ask; self is left out. */
-struct accept_list {
-    size_t n;
-    struct accept_member {
-        char name[LIMIT_NAME];
-        char api_url[LIMIT_URL];
-    } member[LIMIT_MEMBERS];
-};
-/* False: it is there already, by name or by URL, or there is no room. */
-bool accept_list_add(struct accept_list *list, const char *name, const char *api_url);
 
 struct control_accept_spec {
     struct loop *loop;
@@ -26,7 +16,8 @@ struct control_accept_spec {
     const struct http_tls *tls; /* as for peers; NULL: none; borrowed */
     api_state_fn *state;
     void *state_arg;
-    void (*members)(void *arg, struct accept_list *list); /* fills an empty one */
+    void (*members)(void *arg,
+                    struct known_members *list); /* fills an empty one; self is left out */
     loop_fn *accepted;
     void *arg; /* of both */
 };

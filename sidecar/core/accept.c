@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define LEADING_NAME(name, text) [LEADING_##name] = (text),
 static const char *const names[] = { LEADINGS(LEADING_NAME) };
 
@@ -37,6 +39,20 @@ struct leading leading_of(const struct view *view, const struct lease *lease, st
     /* Without the guard's word nobody knows what runs here. */
     bool known = view->guard.connected || view->guard.dead;
     return (struct leading){ known ? LEADING_NO : LEADING_UNSAID, 0 };
+}
+
+bool known_members_add(struct known_members *members, const char *name, const char *api_url)
+{
+    for (size_t i = 0; i < members->n; i++)
+        if (strcmp(members->member[i].name, name) == 0 ||
+            (api_url[0] != '\0' && strcmp(members->member[i].api_url, api_url) == 0))
+            return false;
+    if (members->n == LIMIT_MEMBERS)
+        return false;
+    struct known_member *member = &members->member[members->n++];
+    (void)text_copy(member->name, sizeof(member->name), name);
+    (void)text_copy(member->api_url, sizeof(member->api_url), api_url);
+    return true;
 }
 
 /* Does this etcd bar everybody else for as long as that member runs as primary? */

@@ -32,6 +32,18 @@ struct leading {
 /* What this node says of itself. `lease` is the live one: it moves beside the cycle. */
 struct leading leading_of(const struct view *view, const struct lease *lease, struct mono now);
 
+/* Whom an accept has to ask. A node keeps them on its volume, too: an etcd that was set back need not
+ * know them. */
+struct known_members {
+    size_t n;
+    struct known_member {
+        char name[LIMIT_NAME];
+        char api_url[LIMIT_URL];
+    } member[LIMIT_MEMBERS];
+};
+/* False: it is there already, by name or by URL, or there is no room. */
+bool known_members_add(struct known_members *members, const char *name, const char *api_url);
+
 struct accept_answer {
     char name[LIMIT_NAME];
     struct leading leading;

@@ -38,12 +38,9 @@ struct state_file {
 static void parse_members(const json_t *object, struct known_members *members)
 {
     void *iter = json_object_iter((json_t *)(uintptr_t)object);
-    for (; iter != NULL && members->n < LIMIT_MEMBERS;
-         iter = json_object_iter_next((json_t *)(uintptr_t)object, iter)) {
+    for (; iter != NULL; iter = json_object_iter_next((json_t *)(uintptr_t)object, iter)) {
         const char *url = json_string_value(json_object_iter_value(iter));
-        struct known_member *member = &members->member[members->n++];
-        (void)text_copy(member->name, sizeof(member->name), json_object_iter_key(iter));
-        (void)text_copy(member->api_url, sizeof(member->api_url), url != NULL ? url : "");
+        known_members_add(members, json_object_iter_key(iter), url != NULL ? url : "");
     }
 }
 

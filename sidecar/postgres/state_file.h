@@ -7,17 +7,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/limits.h"
 #include "loop/loop.h"
-
-/* Whom a person's accept has to ask: an etcd that was set back need not know them. */
-struct known_members {
-    size_t n;
-    struct known_member {
-        char name[LIMIT_NAME];
-        char api_url[LIMIT_URL];
-    } member[LIMIT_MEMBERS];
-};
+#include "sidecar/core/accept.h"
 
 struct store_memory {
     bool exists;                  /* false: no file yet (first start, or a new volume) */

@@ -107,6 +107,23 @@ START_TEST(silence_refuses_until_a_person_knows)
 }
 END_TEST
 
+/* Nobody is asked twice, by whatever name or address he is known. */
+START_TEST(each_member_once)
+{
+    struct known_members members = { .n = 0 };
+    ck_assert(known_members_add(&members, "a", "http://a:8008/patroni"));
+    ck_assert(!known_members_add(&members, "a", "http://elsewhere:8008/patroni"));
+    ck_assert(!known_members_add(&members, "data-a", "http://a:8008/patroni"));
+    ck_assert(known_members_add(&members, "b", "")); /* no address: each is to be spoken for */
+    ck_assert(known_members_add(&members, "c", ""));
+    ck_assert_uint_eq(members.n, 3);
+    ck_assert_str_eq(members.member[0].api_url, "http://a:8008/patroni");
+    ck_assert_str_eq(members.member[2].name, "c");
+    members.n = LIMIT_MEMBERS;
+    ck_assert(!known_members_add(&members, "d", "http://d:8008/patroni"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("accept");
@@ -116,6 +133,7 @@ int main(void)
     tcase_add_test(tcase, unseen_primary_refuses);
     tcase_add_test(tcase, leader_of_this_etcd_does_not);
     tcase_add_test(tcase, silence_refuses_until_a_person_knows);
+    tcase_add_test(tcase, each_member_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
