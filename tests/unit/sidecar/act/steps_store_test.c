@@ -231,7 +231,7 @@ START_TEST(an_adoption_defeats_a_late_release)
 {
     take(&a);
     const struct lease former = *lease_keeper_lease(a.keeper);
-    struct store_node again;
+    static struct store_node again;
     store_node_start(&again, &servers, "a", STORE_NODES_TTL_MS); /* the restarted sidecar */
     store_node_wait(&again, store_node_ready, 5000);
     STEP_FAILS(&again, STEP_ADOPT_KEY, "", ERR_REFUSED, "no holding");

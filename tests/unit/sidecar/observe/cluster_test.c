@@ -13,7 +13,9 @@
 
 static struct loop *loop;
 static struct etcd_cluster servers;
+/* Not on a stack: what a failed check leaves armed still points there. */
 static struct store_node a;
+static struct store_node b;
 
 static void setup_servers(int n)
 {
@@ -121,7 +123,6 @@ static bool sees_no_leader(struct store_node *node)
  * its key's end is seen within ttl + 1 s, through another member. */
 START_TEST(a_silent_endpoint_is_left)
 {
-    struct store_node b;
     store_node_start(&b, &servers, "b", STORE_NODES_TTL_MS);
     store_node_wait(&b, store_node_ready, 5000);
     for (int server = 0; server < 3; server++) {
@@ -151,7 +152,6 @@ END_TEST
  * it every 2/5 of the ttl. Where no trace comes the watch is looked at again. */
 START_TEST(at_rest_few_requests)
 {
-    struct store_node b;
     store_node_start(&b, &servers, "b", STORE_NODES_TTL_MS);
     store_node_wait(&b, store_node_ready, 5000);
     ck_assert_msg(store_node_step(&b, STEP_TAKE_KEY, "") == ERR_OK, "%s", b.error);
