@@ -12,7 +12,7 @@
 #include "loopback.h"
 #include "until.h"
 
-enum { GONE_MS = 20000 };
+enum { GONE_MS = 20000, JOINED_MS = 20000 };
 
 static bool is_set(void *arg)
 {
@@ -227,28 +227,42 @@ void etcd_cluster_stop(struct etcd_cluster *cluster)
 
 struct asked {
     bool done;
+    bool joined;
     bool leads;
 };
 
 static void on_status(void *arg, const struct etcd_status_result *result)
 {
     struct asked *asked = arg;
-    asked->leads =
-        result->outcome.code == ERR_OK && result->leader == result->outcome.header.member_id;
+    asked->joined = result->outcome.code == ERR_OK && result->leader != 0;
+    asked->leads = asked->joined && result->leader == result->outcome.header.member_id;
     asked->done = true;
+}
+
+static struct asked ask_status(struct etcd_cluster *cluster, struct etcd *etcd, int index)
+{
+    struct asked asked = { 0 };
+    struct etcd_how how = { .timeout_ms = 1000, .endpoint = index };
+    struct etcd_call *call = etcd_status(etcd, how, on_status, &asked);
+    run_until(cluster->loop, &asked.done, 2000);
+    etcd_call_free(call);
+    if (!asked.joined)
+        run_for(cluster->loop, 10);
+    return asked;
 }
 
 int etcd_cluster_leader(struct etcd_cluster *cluster, struct etcd *etcd)
 {
-    for (int i = 0; i < 1000; i++) {
-        struct asked asked = { 0 };
-        struct etcd_how how = { .timeout_ms = 1000, .endpoint = i % cluster->n };
-        struct etcd_call *call = etcd_status(etcd, how, on_status, &asked);
-        run_until(cluster->loop, &asked.done, 2000);
-        etcd_call_free(call);
-        if (asked.leads)
+    for (int i = 0; i < 1000; i++)
+        if (ask_status(cluster, etcd, i % cluster->n).leads)
             return i % cluster->n;
-        run_for(cluster->loop, 10);
-    }
     ck_abort_msg("no raft leader");
+}
+
+void etcd_server_wait(struct etcd_cluster *cluster, struct etcd *etcd, int index)
+{
+    struct mono end = mono_add(clock_mono(), JOINED_MS);
+    while (!ask_status(cluster, etcd, index).joined)
+        ck_assert_msg(mono_before(clock_mono(), end), "etcd at %s knows no raft leader",
+                      cluster->servers[index].url);
 }

@@ -34,6 +34,8 @@ void etcd_cluster_start_tls(struct etcd_cluster *cluster, struct loop *loop);
 /* Kills one and waits until it is gone, its port and its data free again; starts it on its data. */
 void etcd_server_kill(struct etcd_cluster *cluster, int index);
 void etcd_server_start(struct etcd_cluster *cluster, int index);
+/* Until it knows the raft leader again: from then on another may go. */
+void etcd_server_wait(struct etcd_cluster *cluster, struct etcd *etcd, int index);
 /* Kills all and removes the data. */
 void etcd_cluster_stop(struct etcd_cluster *cluster);
 

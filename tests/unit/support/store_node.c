@@ -235,6 +235,15 @@ bool store_node_holds(struct store_node *node)
     return lease_holds(lease_keeper_lease(node->keeper), clock_mono());
 }
 
+bool store_node_may_take(struct store_node *node)
+{
+    struct view *view = store_node_view(node);
+    bool may = !view->store.leader_exists &&
+               lease_may_take(&view->store.holder, lease_keeper_lease(node->keeper)->id);
+    free(view);
+    return may;
+}
+
 static void on_write(void *arg, const struct etcd_write_result *result)
 {
     ck_assert_msg(result->outcome.code == ERR_OK, "%s", result->outcome.error);

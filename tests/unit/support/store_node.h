@@ -49,8 +49,9 @@ enum err_code store_node_step(struct store_node *node, enum step_kind kind, cons
 typedef bool store_node_condition(struct store_node *node);
 void store_node_wait(struct store_node *node, store_node_condition *holds, int64_t ms);
 /* Common conditions. */
-bool store_node_ready(struct store_node *node); /* table read, lease granted */
-bool store_node_holds(struct store_node *node); /* the lease holds now */
+bool store_node_ready(struct store_node *node);    /* table read, lease granted */
+bool store_node_holds(struct store_node *node);    /* the lease holds now */
+bool store_node_may_take(struct store_node *node); /* the key is gone, the former lease, too */
 /* Behind everybody's back: value NULL deletes. */
 void store_node_put(struct store_node *node, const char *key, const char *value);
 /* To one etcd process. */

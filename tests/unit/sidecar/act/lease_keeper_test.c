@@ -179,6 +179,7 @@ START_TEST(a_second_endpoint_takes_over)
         /* Not thawed: etcd 3.5.16's former raft leader then revokes leases that live. */
         etcd_server_kill(&servers, server);
         etcd_server_start(&servers, server);
+        etcd_server_wait(&servers, node.etcd, server);
         run_for(loop, STORE_NODES_TTL_MS);
     }
 }

@@ -72,15 +72,6 @@ static void end_lease(int64_t lease)
     etcd_call_free(call);
 }
 
-static bool may_take(struct store_node *node)
-{
-    struct view *view = store_node_view(node);
-    bool may = !view->store.leader_exists &&
-               lease_may_take(&view->store.holder, lease_keeper_lease(node->keeper)->id);
-    free(view);
-    return may;
-}
-
 /* L7: the key is created once; the transaction writes the holder record; the table of the writer
  * shows both at once, the other's through the watch. */
 START_TEST(the_key_is_taken_once)
@@ -114,7 +105,7 @@ START_TEST(a_take_may_hold_at_once)
     ck_assert(!has_proof(&b) && !store_node_holds(&b));
     STEP_OK(&b, STEP_RELEASE_KEY, "");
     store_node_wait(&a, has_proof, 10000);
-    store_node_wait(&a, may_take, 2000);
+    store_node_wait(&a, store_node_may_take, 2000);
     int deadlines = a.deadlines;
     struct lease_proof proof = lease_keeper_lease(a.keeper)->proof;
     STEP_OK(&a, STEP_TAKE_KEY, "");
@@ -150,7 +141,7 @@ START_TEST(a_release_hands_on)
     ck_assert(!store_node_holds(&a));
     store_node_wait(&b, sees_no_leader, 500);
     ck_assert_str_eq(value(&b, "failover"), "{\"leader\":\"a\",\"member\":\"b\"}");
-    ck_assert(may_take(&b));
+    ck_assert(store_node_may_take(&b));
     take(&b);
     ck_assert_int_lt(mono_diff(clock_mono(), began), 1000);
     struct view *view = store_node_view(&b);
@@ -172,11 +163,11 @@ START_TEST(an_unmarked_record_blocks_until_the_lease_is_gone)
     store_node_put(&a, "/service/t/leader", NULL); /* by hand; the lease lives on */
     store_node_wait(&b, sees_no_leader, 500);
     run_for(loop, STORE_NODES_TTL_MS);
-    ck_assert(!may_take(&b));
+    ck_assert(!store_node_may_take(&b));
     STEP_FAILS(&b, STEP_TAKE_KEY, "", ERR_REFUSED, "may still live");
     int64_t id = lease_keeper_lease(a.keeper)->id;
-    STEP_OK(&a, STEP_REVOKE_LEASE, ""); /* its Postgres is down */
-    store_node_wait(&b, may_take, 200); /* the record is marked */
+    STEP_OK(&a, STEP_REVOKE_LEASE, "");            /* its Postgres is down */
+    store_node_wait(&b, store_node_may_take, 200); /* the record is marked */
     take(&b);
     store_node_wait(&a, store_node_ready, 1000);
     ck_assert_int_ne(lease_keeper_lease(a.keeper)->id, id);
@@ -200,7 +191,7 @@ START_TEST(an_early_end_of_the_lease_frees_nothing)
     lease_keeper_suspend(a.keeper, true); /* it hears nothing of what follows */
     end_lease(lease);
     store_node_wait(&b, sees_no_leader, 500);
-    while (!may_take(&b)) {
+    while (!store_node_may_take(&b)) {
         run_for(loop, 5);
         ck_assert_int_lt(mono_diff(clock_mono(), until), 1000);
     }
@@ -217,7 +208,7 @@ START_TEST(a_silent_holder_is_replaced)
     store_node_wait(&b, sees_leader, 500);
     lease_keeper_suspend(a.keeper, true);
     struct mono last = lease_keeper_lease(a.keeper)->held_until;
-    store_node_wait(&b, may_take, STORE_NODES_TTL_MS + 2000);
+    store_node_wait(&b, store_node_may_take, STORE_NODES_TTL_MS + 2000);
     ck_assert(!store_node_holds(&a)); /* I1: not before the end */
     ck_assert_int_ge(clock_mono().ms, last.ms);
     take(&b);
@@ -426,7 +417,7 @@ START_TEST(a_lifted_leader_takes_the_key_anew)
     store_node_put(&b, "/service/t/leader", NULL);
     store_node_wait(&a, keyless, STORE_NODES_TTL_MS);
     ck_assert(store_node_holds(&a));
-    ck_assert(!may_take(&b));
+    ck_assert(!store_node_may_take(&b));
     STEP_OK(&a, STEP_TAKE_KEY, "");
     ck_assert(lease->owns_key && !lease->keyless);
     ck_assert(sees_lift(&a));
@@ -505,7 +496,7 @@ START_TEST(a_release_without_a_reply_ends_the_holding)
     ck_assert(!view->store.loaded); /* nothing is decided before it is read again */
     free(view);
     store_node_signal(&servers, 0, SIGCONT);
-    store_node_wait(&b, may_take, 2 * STORE_NODES_TTL_MS);
+    store_node_wait(&b, store_node_may_take, 2 * STORE_NODES_TTL_MS);
     store_node_wait(&a, store_node_ready, 2000);
 }
 END_TEST

@@ -140,8 +140,9 @@ START_TEST(a_silent_endpoint_is_left)
         etcd_server_start(&servers, server);
         lease_keeper_suspend(b.keeper, false);
         lease_keeper_give_up(b.keeper);
+        etcd_server_wait(&servers, b.etcd, server);
         store_node_wait(&b, store_node_ready, 5000);
-        run_for(loop, 1000);
+        store_node_wait(&b, store_node_may_take, STORE_NODES_TTL_MS + 2000);
     }
     store_node_stop(&b);
 }
