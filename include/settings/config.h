@@ -124,6 +124,10 @@ enum err_code config_load(const char *path, bool witness, bool unset, struct con
                           struct text *warnings, struct err *err);
 struct config *config_free(struct config *config);
 
+/* Is something else in `config` that is built into the sidecar's parts at their start: what lies under
+ * `pgvigil` and `etcd3`? */
+bool config_needs_restart(const struct config *former, const struct config *config);
+
 /* "host:port", "[::1]:port", "a,b:port" or a host alone, which has `default_port`. Brackets are taken
  * off. False when it is none of these. */
 bool config_split_address(const char *address, int default_port, char ret_host[LIMIT_URL],

@@ -1,5 +1,6 @@
 #include "settings/config.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,4 +97,17 @@ struct config *config_free(struct config *config)
     free(config->prefix);
     free(config);
     return NULL;
+}
+
+/* A section that neither of them has is the same; jansson calls two missing values different. */
+static bool same_section(const struct config *former, const struct config *config, const char *path)
+{
+    const json_t *one = option_get(former->tree, path);
+    const json_t *other = option_get(config->tree, path);
+    return one == NULL || other == NULL ? one == other : json_equal(one, other) != 0;
+}
+
+bool config_needs_restart(const struct config *former, const struct config *config)
+{
+    return !same_section(former, config, "pgvigil") || !same_section(former, config, "etcd3");
 }

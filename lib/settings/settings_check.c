@@ -33,7 +33,7 @@ static void note_login(struct text *report, const char *role, const struct confi
                   role, login->username);
 }
 
-static enum err_code check_settings(const struct config *config, struct text *report,
+static enum err_code check_settings(const struct config *config, bool witness, struct text *report,
                                     struct err *err)
 {
     auto_json json_t *first = settings_default_config(config);
@@ -41,13 +41,13 @@ static enum err_code check_settings(const struct config *config, struct text *re
     enum err_code code = settings_new(first, config, &settings, report, err);
     if (code != ERR_OK)
         return err_wrap(err, "bootstrap.dcs");
-    if (config->postgresql.data_dir != NULL) {
+    if (!witness) {
         note_login(report, "superuser", &config->postgresql.superuser);
         note_login(report, "replication", &config->postgresql.replication);
     }
     text_addf(report, "%s is configured: member %s of cluster %s, REST on %s, ",
-              config->postgresql.data_dir == NULL ? "witness" : "data node", config->name,
-              config->scope, config->restapi.listen);
+              witness ? "witness" : "data node", config->name, config->scope,
+              config->restapi.listen);
     add_etcd(report, config);
     text_addf(report, ", ttl %lld s when the cluster is made\n", (long long)settings->ttl_s);
     settings_free(settings);
@@ -85,7 +85,7 @@ enum err_code settings_check(const char *path, bool witness, struct text *report
         return code;
     code = check_files(config, err);
     if (code == ERR_OK)
-        code = check_settings(config, report, err);
+        code = check_settings(config, witness, report, err);
     config_free(config);
     return code;
 }

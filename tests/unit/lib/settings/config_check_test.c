@@ -1,0 +1,90 @@
+/* What is said of a configuration: by --check-config, and by a reload of what waits for a restart. */
+#include <check.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "settings/config.h"
+#include "settings/settings.h"
+
+static const char external[] = "etcd3: {hosts: '10.0.0.1:2379'}\n";
+static const char managed[] =
+    "pgvigil: {etcd: {data_dir: /etcd/data, members: [{name: n1, peer_url: 'http://1:2380', "
+    "client_url: 'http://1:2379', api_url: 'http://1:8008'}]}}\n";
+
+/* YAML in the environment, as where no file is given. */
+static void be_configured(const char *etcd, const char *more)
+{
+    struct text yaml = text_new(10000);
+    text_addf(&yaml,
+              "scope: demo\n"
+              "name: n1\n"
+              "restapi: {listen: '*:8008', connect_address: '10.0.0.1:8008'}\n"
+              "postgresql: {listen: '*:5432', connect_address: '1:5432', data_dir: /data/pg}\n"
+              "%s%s",
+              etcd, more);
+    setenv("PGVIGIL_CONFIGURATION", text_str(&yaml), 1);
+    text_done(&yaml);
+}
+
+static struct config *config_of(const char *etcd, const char *more)
+{
+    struct text warnings = text_new(10000);
+    struct config *config = NULL;
+    struct err err;
+    be_configured(etcd, more);
+    ck_assert_int_eq(config_load(NULL, false, false, &config, &warnings, &err), ERR_OK);
+    text_done(&warnings);
+    return config;
+}
+
+/* Nothing waits where the file is the same: a section that it lacks has not changed either. */
+START_TEST(what_needs_a_restart)
+{
+    struct config *as_managed = config_of(managed, "");
+    struct config *same = config_of(managed, "");
+    struct config *as_external = config_of(external, "");
+    struct config *tagged = config_of(external, "tags: {nofailover: true}\n");
+    ck_assert(!config_needs_restart(as_managed, same));
+    ck_assert(!config_needs_restart(as_external, tagged));
+    ck_assert(config_needs_restart(as_managed, as_external));
+    ck_assert(config_needs_restart(as_external, as_managed));
+    json_object_set_new(json_object_get(same->tree, "pgvigil"), "cpu_limited", json_true());
+    ck_assert(config_needs_restart(as_managed, same));
+    config_free(as_managed);
+    config_free(same);
+    config_free(as_external);
+    config_free(tagged);
+}
+END_TEST
+
+/* One file may serve all nodes: what it is checked for says what it is. */
+START_TEST(what_a_node_is)
+{
+    struct text report = text_new(10000);
+    struct err err;
+    be_configured(managed, "");
+    ck_assert_int_eq(settings_check(NULL, false, &report, &err), ERR_OK);
+    ck_assert_ptr_nonnull(strstr(text_str(&report), "data node is configured: member n1"));
+    text_clear(&report);
+    be_configured(managed, ""); /* read, the variable was gone */
+    enum err_code code = settings_check(NULL, true, &report, &err);
+    ck_assert_msg(code == ERR_OK, "%s", err.text);
+    ck_assert_ptr_nonnull(strstr(text_str(&report), "witness is configured: member n1"));
+    text_done(&report);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("config_check");
+    TCase *tc = tcase_create("config_check");
+    tcase_add_test(tc, what_needs_a_restart);
+    tcase_add_test(tc, what_a_node_is);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
