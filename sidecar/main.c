@@ -90,8 +90,7 @@ static int run(const struct arguments *args)
     (void)log_level_from_name(config->log_level, &level);
     char *who = strdup(config->name);
     log_open(who, level, config->log_type == CONFIG_LOG_JSON);
-    if (warnings.len > 0)
-        log_warn("configuration: %s", text_str(&warnings));
+    log_warn_lines("configuration", text_str(&warnings));
     text_done(&warnings);
     log_info("start: pgvigil-sidecar " PGVIGIL_VERSION " for cluster %s%s", config->scope,
              args->witness ? ", as witness" : "");

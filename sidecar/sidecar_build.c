@@ -17,8 +17,8 @@ static enum err_code build_settings(struct sidecar *sidecar, struct err *err)
     json_t *first = settings_default_config(sidecar->config);
     struct text warnings = text_new(LIMIT_LOG_LINE);
     enum err_code code = settings_new(first, sidecar->config, &sidecar->settings, &warnings, err);
-    if (code == ERR_OK && warnings.len > 0)
-        log_warn("settings: %s", text_str(&warnings));
+    if (code == ERR_OK)
+        log_warn_lines("settings", text_str(&warnings));
     text_done(&warnings);
     json_decref(first);
     if (code == ERR_OK)

@@ -12,14 +12,6 @@
 
 enum { CERTIFICATES_MS = 60000 };
 
-/* What is built into the parts at their start cannot change under them. */
-static bool needs_restart(const struct config *former, const struct config *config)
-{
-    return json_equal(option_get(former->tree, "pgvigil"), option_get(config->tree, "pgvigil")) ==
-               0 ||
-           json_equal(option_get(former->tree, "etcd3"), option_get(config->tree, "etcd3")) == 0;
-}
-
 static void use_config(struct sidecar *sidecar, struct config *config)
 {
     struct config *former = sidecar->config;
@@ -56,9 +48,8 @@ void sidecar_reload(struct sidecar *sidecar)
         log_error("reload: %s -> keeping the former configuration", err.text);
         return;
     }
-    if (warnings.len > 0)
-        log_warn("reload: %s", text_str(&warnings));
-    if (needs_restart(sidecar->config, config))
+    log_warn_lines("reload", text_str(&warnings));
+    if (config_needs_restart(sidecar->config, config))
         log_warn("reload: pgvigil or etcd3 has changed -> takes effect when the sidecar restarts");
     use_config(sidecar, config);
     sidecar->orders.reload = !sidecar->options.witness;

@@ -47,8 +47,7 @@ void sidecar_read_settings(struct sidecar *sidecar)
         log_error("settings: %s -> keeping the former settings", err.text);
         return;
     }
-    if (warnings.len > 0)
-        log_warn("settings: %s", text_str(&warnings));
+    log_warn_lines("settings", text_str(&warnings));
     log_info("settings: config changed -> ttl %d s, synchronous_mode %s%s, pause %s",
              (int)settings->ttl_s, settings->synchronous_mode == SYNC_ON ? "on" : "off",
              settings->synchronous_mode_strict ? " (strict)" : "", settings->pause ? "on" : "off");

@@ -19,5 +19,8 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Warnings as the settings' readers collect them, a line each: "<what>: <line>" of every one. */
+void log_warn_lines(const char *what, const char *lines);
+
 /* Lines that a full pipe made us drop since the start. */
 uint64_t log_dropped(void);

@@ -123,3 +123,13 @@ LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
 LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
 LOG_FUNCTION(log_warn, LOG_LEVEL_WARN)
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
+
+void log_warn_lines(const char *what, const char *lines)
+{
+    while (*lines != '\0') {
+        size_t len = strcspn(lines, "\n");
+        if (len > 0)
+            log_warn("%s: %.*s", what, (int)len, lines);
+        lines += len + (lines[len] == '\n');
+    }
+}
