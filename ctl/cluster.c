@@ -118,9 +118,13 @@ static enum err_code load_store(struct ctl *ctl, struct ctl_cluster *cluster, st
     json_decref(keys.members);
     json_decref(keys.witnesses);
     json_decref(keys.failover);
-    if (keys.code != ERR_OK)
-        return err_set(err, keys.code, "cannot read the cluster from etcd: %s", keys.error);
-    return ERR_OK;
+    if (keys.code == ERR_OK)
+        return ERR_OK;
+    bool silent = keys.code == ERR_UNREACHABLE || keys.code == ERR_TIMEOUT;
+    return err_set(err, keys.code, "cannot read the cluster from etcd: %s%s", keys.error,
+                   silent ? " (no quorum? pgvigilctl recover-quorum looks at each node, and asks "
+                            "before it changes anything)"
+                          : "");
 }
 
 /* ---- from a member ---------------------------------------------------------------------------- */

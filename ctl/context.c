@@ -133,7 +133,7 @@ enum err_code ctl_open(struct ctl *ctl, struct err *err)
     if (args->rest == NULL)
         connect_etcd(ctl);
     if (ctl->etcd == NULL && args->rest == NULL)
-        return err_set(err, ERR_INVALID, "no etcd endpoint is configured: give -E or -d");
+        return err_set(err, ERR_INVALID, "no etcd endpoint is configured: give -e or -d");
     return ERR_OK;
 }
 

@@ -122,6 +122,10 @@ enum err_code ctl_set(json_t *tree, const char *pair, const char *below, struct 
 /* What PATCH /config needs to make `before` into `after`. New reference. */
 json_t *ctl_merge_patch(const json_t *before, const json_t *after);
 
+/* The first argument may be the cluster's name, as patronictl's must be: it is taken out. False (and
+ * said): to a verb that takes no other `names` something else was told, the name of another cluster
+ * perhaps. With -d alone the name is not known, and one is believed. */
+bool ctl_take_cluster_name(struct ctl *ctl, bool names);
 /* Members that a verb is for: those named, else by role; asks where Patroni asks. False: an error was
  * printed. `ret_members`: array of entries of /cluster, new reference. */
 bool ctl_pick_members(struct ctl *ctl, const struct ctl_cluster *cluster, json_t **ret_members);

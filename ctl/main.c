@@ -1,6 +1,5 @@
 /* pgvigilctl: options, the table of verbs, help. */
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@ static const struct {
     ctl_verb_fn *run;
     const char *arguments;
     const char *help;
+    bool names; /* it may be told names: members, or a revision */
 } verbs[] = {
     { "list", ctl_verb_list, "[-e] [-t] [-f FORMAT] [-w SECONDS]", "members, roles and lags" },
     { "switchover", ctl_verb_switchover, "[--leader NAME] [--candidate NAME] [--scheduled TIME]",
@@ -20,10 +20,10 @@ static const struct {
     { "failover", ctl_verb_failover, "--candidate NAME", "make a member primary, leader or not" },
     { "restart", ctl_verb_restart,
       "[MEMBER…] [-r ROLE] [--any] [--pending] [--scheduled TIME] [--pg-version V] [--timeout S]",
-      "restart Postgres" },
-    { "reload", ctl_verb_reload, "[MEMBER…] [-r ROLE]", "read configurations again" },
+      "restart Postgres", true },
+    { "reload", ctl_verb_reload, "[MEMBER…] [-r ROLE]", "read configurations again", true },
     { "reinit", ctl_verb_reinit, "MEMBER… [--from-leader] [--wait]",
-      "throw a standby's data away and clone it again" },
+      "throw a standby's data away and clone it again", true },
     { "pause", ctl_verb_pause, "[--wait]", "no automatic failover from now on" },
     { "resume", ctl_verb_resume, "[--wait]", "end the pause" },
     { "show-config", ctl_verb_show_config, "", "the dynamic settings" },
@@ -33,10 +33,11 @@ static const struct {
     { "recover-quorum", ctl_verb_recover_quorum, "[--member NAME]",
       "when two of three nodes are lost for good: checks, explains, asks" },
     { "accept", ctl_verb_accept, "MEMBER [--dead OTHER]…",
-      "accept that etcd was restored from a backup" },
+      "accept that etcd was restored from a backup", true },
     { "rollout", ctl_verb_rollout, "[REVISION] [--wait] [--timeout S]",
-      "Kubernetes: how far the roll to a chart's revision is; fails until it is done" },
-    { "version", ctl_verb_version, "[MEMBER…]", "versions of this program and of the members" },
+      "Kubernetes: how far the roll to a chart's revision is; fails until it is done", true },
+    { "version", ctl_verb_version, "[MEMBER…]", "versions of this program and of the members",
+      true },
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -95,17 +96,6 @@ static const struct option long_options[] = {
     { "dead", required_argument, NULL, OPT_DEAD },
     { NULL, 0, NULL, 0 },
 };
-
-int ctl_fail(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("Error: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return CTL_FAILED;
-}
 
 /* Of one verb, or (NULL) of all. */
 static int print_help(const char *verb)
@@ -271,26 +261,14 @@ static int parse(struct ctl_args *args, int argc, char **argv)
     return 0;
 }
 
-/* patronictl's first argument is the cluster's name; ours may be left out. */
-static void drop_cluster_name(struct ctl *ctl)
-{
-    struct ctl_args *args = &ctl->args;
-    if (args->n_names == 0 || ctl->scope == NULL || strcmp(args->names[0], ctl->scope) != 0)
-        return;
-    args->n_names--;
-    memmove(args->names, args->names + 1, args->n_names * sizeof(args->names[0]));
-}
-
-static int run(struct ctl *ctl, ctl_verb_fn *verb)
+static int run(struct ctl *ctl, ctl_verb_fn *verb, bool names)
 {
     struct err err;
     int status = CTL_FAILED;
     if (ctl_open(ctl, &err) != ERR_OK)
         ctl_fail("%s", err.text);
-    else {
-        drop_cluster_name(ctl);
-        status = verb(ctl);
-    }
+    else
+        status = ctl_take_cluster_name(ctl, names) ? verb(ctl) : CTL_USAGE;
     ctl_close(ctl);
     return status;
 }
@@ -312,7 +290,8 @@ int main(int argc, char **argv)
     http_setup();
     for (size_t i = 0; i < N_VERBS; i++)
         if (strcmp(verbs[i].name, ctl.args.verb) == 0)
-            return ctl.args.help ? print_help(verbs[i].name) : run(&ctl, verbs[i].run);
+            return ctl.args.help ? print_help(verbs[i].name)
+                                 : run(&ctl, verbs[i].run, verbs[i].names);
     fprintf(stderr, "Error: no such verb: %s (see --help)\n", ctl.args.verb);
     return CTL_USAGE;
 }

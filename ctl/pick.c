@@ -7,6 +7,22 @@
 #include "base/mem.h"
 #include "ctl/ctl.h"
 
+bool ctl_take_cluster_name(struct ctl *ctl, bool names)
+{
+    struct ctl_args *args = &ctl->args;
+    bool named = args->n_names > 0 &&
+                 (ctl->scope == NULL ? !names : strcmp(args->names[0], ctl->scope) == 0);
+    if (named) {
+        args->n_names--;
+        memmove(args->names, args->names + 1, args->n_names * sizeof(args->names[0]));
+    }
+    if (names || args->n_names == 0)
+        return true;
+    ctl_fail("%s: the cluster is %s, and %s takes no names of members", args->names[0],
+             ctl->scope != NULL ? ctl->scope : "the one of -d", args->verb);
+    return false;
+}
+
 static bool role_fits(const char *role, const json_t *member)
 {
     const char *is = ctl_text(member, "role");

@@ -1,4 +1,5 @@
 /* Questions as patronictl asks them. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,17 @@
 #include "base/clean.h"
 #include "base/mem.h"
 #include "ctl/ctl.h"
+
+int ctl_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("Error: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return CTL_FAILED;
+}
 
 char *ctl_ask(const char *question, const char *fallback)
 {

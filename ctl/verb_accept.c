@@ -40,7 +40,7 @@ static void explain(struct ctl *ctl, const char *base)
         printf("It says: %s\n", ctl_text(json_object_get(body, "pgvigil"), "reason"));
     ctl_answer_done(&answer);
     puts(
-        "\nThis member remembers another etcd, or a newer state of it, than the one that is there.\n"
+        "\nTo be done only where it says that etcd is not the one that it knows, or was set back.\n"
         "To accept means: /sync as it is in etcd now may be old, so a member that it names may\n"
         "lack commits that were acknowledged after the backup. Accept on the member that has the\n"
         "newest data (see its timeline and positions in `pgvigilctl list` and GET /patroni), and\n"

@@ -36,6 +36,30 @@ START_TEST(pretty_table)
 }
 END_TEST
 
+/* A verb of the whole cluster that is given another cluster's name is not carried out on this one. */
+START_TEST(takes_the_name_of_the_cluster)
+{
+    char scope[] = "demo";
+    struct ctl ctl = { .scope = scope,
+                       .args = { .verb = "switchover", .names = { "demo" }, .n_names = 1 } };
+    ck_assert(ctl_take_cluster_name(&ctl, false));
+    ck_assert_uint_eq(ctl.args.n_names, 0);
+    ck_assert(ctl_take_cluster_name(&ctl, false));
+    ctl.args = (struct ctl_args){ .verb = "switchover", .names = { "dmeo" }, .n_names = 1 };
+    ck_assert(!ctl_take_cluster_name(&ctl, false));
+    ctl.args = (struct ctl_args){ .verb = "list", .names = { "demo", "n1" }, .n_names = 2 };
+    ck_assert(!ctl_take_cluster_name(&ctl, false));
+    ctl.args = (struct ctl_args){ .verb = "restart", .names = { "demo", "n1" }, .n_names = 2 };
+    ck_assert(ctl_take_cluster_name(&ctl, true));
+    ck_assert_uint_eq(ctl.args.n_names, 1);
+    ck_assert_str_eq(ctl.args.names[0], "n1");
+    ck_assert(ctl_take_cluster_name(&ctl, true)); /* n1 itself is the verb's to look at */
+    ck_assert_uint_eq(ctl.args.n_names, 1);
+    ctl = (struct ctl){ .args = { .verb = "list", .names = { "demo" }, .n_names = 1 } };
+    ck_assert(ctl_take_cluster_name(&ctl, false));
+}
+END_TEST
+
 /* A title that is too long is cut; cells of several lines are ruled off; tags are YAML. */
 START_TEST(pretty_cells)
 {
@@ -198,6 +222,7 @@ int main(void)
 {
     Suite *suite = suite_create("ctl");
     TCase *tcase = tcase_create("pure");
+    tcase_add_test(tcase, takes_the_name_of_the_cluster);
     tcase_add_test(tcase, pretty_table);
     tcase_add_test(tcase, pretty_cells);
     tcase_add_test(tcase, machine_tables);
