@@ -115,8 +115,10 @@ static void mend_done(void *arg)
 void sidecar_guard_mend(struct sidecar *sidecar)
 {
     const struct guard_status *status = guard_client_status(sidecar->guard);
-    bool lost = status->dead && sidecar->config->postgres_socket == NULL &&
-                !sidecar->memory.handed_over; /* after that it ends by itself */
+    const struct plan *running = runner_plan(sidecar->runner);
+    /* Once it was told of the handover, or is being told, it ends by itself. */
+    bool ends = sidecar->memory.handed_over || (running != NULL && running->action == ACT_STOPPED);
+    bool lost = status->dead && sidecar->config->postgres_socket == NULL && !ends;
     lease_keeper_suspend(sidecar->keeper, lost);
     if (!lost || sidecar->mending != NULL)
         return;

@@ -115,6 +115,7 @@ def node_stopped(context, stop):
     writer.wait_writes(30)
     gap = writer.gap(began - 1)
     came_after_shutdown(old, new)
+    assert "the guard has died" not in old.logs(), "an end in order was taken for a death"
     old.start()
     context.settle()
     return within("write gap", gap, 1.0)
