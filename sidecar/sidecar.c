@@ -109,13 +109,16 @@ static void note_decision(struct sidecar *sidecar)
         if (decide_rule_name(i) == decision->rule)
             sidecar->rule_counts[i]++;
     bool same_rule = strcmp(sidecar->last_rule, decision->rule) == 0;
-    if (same_rule && strcmp(sidecar->last_reason, decision->reason) == 0)
-        return;
-    bool same_words = same_rule && same_but_for_numbers(sidecar->last_reason, decision->reason);
-    (void)text_copy(sidecar->last_reason, sizeof(sidecar->last_reason), decision->reason);
-    /* Nor is what must wait for the plan that runs. */
+    /* What must wait for the plan that runs is no news before that has ended. */
     const struct plan *running = runner_plan(sidecar->runner);
     bool waits = running != NULL && !decide_interrupts(running->action, decision->action);
+    bool due = !sidecar->last_said && !waits;
+    if (same_rule && strcmp(sidecar->last_reason, decision->reason) == 0 && !due)
+        return;
+    bool same_words =
+        same_rule && !due && same_but_for_numbers(sidecar->last_reason, decision->reason);
+    (void)text_copy(sidecar->last_reason, sizeof(sidecar->last_reason), decision->reason);
+    sidecar->last_said = !waits;
     if (waits || (same_words && decision->action == ACT_WAIT))
         log_debug("%s: %s -> %s", decision->rule, decision->reason, action_name(decision->action));
     else

@@ -101,6 +101,7 @@ struct sidecar {
     int64_t leader_seen; /* create_revision of the leader key of the last cycle */
     char last_rule[LIMIT_NAME];
     char last_reason[LIMIT_REASON];
+    bool last_said; /* false: it had to wait for the plan that ran */
     uint64_t rule_counts[SIDECAR_RULES_MAX];
     struct mono plan_began;
     bool stopping; /* SIGTERM with guards of our own */

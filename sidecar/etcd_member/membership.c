@@ -92,7 +92,9 @@ static void note_decision(struct membership *membership)
     const struct member_decision *decision = &membership->decision;
     bool acts = decision->action != MEMBER_WAIT;
     bool same_rule = membership->last_rule == decision->rule;
+    bool goes_on = same_rule && membership->was_trouble;
     membership->last_rule = decision->rule;
+    membership->was_trouble = decision->trouble;
     if (acts || !same_rule)
         membership->hurry_until = mono_add(membership->view.now, HURRY_MS);
     if (acts && is_news(membership->last_act, decision->reason))
@@ -101,7 +103,7 @@ static void note_decision(struct membership *membership)
     if (!decision->trouble)
         return;
     /* A number in the words that counts on is no news. */
-    if (is_news(membership->last_trouble, decision->reason) && !same_rule)
+    if (is_news(membership->last_trouble, decision->reason) && !goes_on)
         log_warn("etcd-member: %s: %s", decision->rule, decision->reason);
 }
 

@@ -115,6 +115,7 @@ struct membership {
     char last_act[LIMIT_REASON];
     char last_trouble[LIMIT_REASON];
     const char *last_rule;
+    bool was_trouble; /* the decision before: one rule may begin as no trouble and become one */
 
     /* What etcd_member_status shows: never freed, so that a borrower sees the newest. */
     struct etcd_member_status shown;

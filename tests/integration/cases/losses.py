@@ -104,6 +104,8 @@ def two_lost(context, which, ttl=3):
     assert cluster.leader() is None, f"{cluster.leader()} leads without a quorum"
     last = writer.last_ack()
     assert last < began + ttl + 1.5, f"a commit was acknowledged {last - began:.1f} s after the quorum was lost"
+    left = next(n for n in [primary, standby, cluster.witness] if n not in lost)
+    wait_for("the log says what is missing", lambda: "no quorum: no word of" in left.logs(), 20, 0.3)
     for node in lost:
         node.start()
     writer.wait_writes(60)
