@@ -39,6 +39,7 @@ struct lease_keeper {
     char *leader_key;
     struct lease lease;
     struct lease_keeper_stats stats;
+    bool warned; /* the log said that a renewal does not count, and not yet that they do again */
     struct source *timer; /* the next thing to do: grant, round, another sequence */
     struct source *changed;
     struct etcd_call *grant;

@@ -141,11 +141,14 @@ static void note_verdict(struct lease_keeper *keeper, enum lease_verdict verdict
     keeper->stats.last_at = clock_mono();
     keeper->stats.counted += verdict == LEASE_COUNTS;
     keeper->stats.unanswered += verdict == LEASE_NO_ANSWER;
-    if (news && verdict != LEASE_COUNTS && keeper->lease.id != 0)
+    if (news && verdict != LEASE_COUNTS && keeper->lease.id != 0) {
         log_warn("lease: a renewal does not count: %s -> trying again until the lease ends",
                  lease_verdict_name(verdict));
-    else if (news && keeper->lease.held_once)
+        keeper->warned = true;
+    } else if (verdict == LEASE_COUNTS && keeper->warned) {
         log_info("lease: renewals count again");
+        keeper->warned = false;
+    }
 }
 
 static void lease_is_gone(struct lease_keeper *keeper)
