@@ -82,5 +82,6 @@ bool rule_reload(const struct view *view, struct decision *decision)
     if (view->pg.state != PG_UP || !(view->orders.reload || pending))
         return false;
     return say(decision, ACT_RELOAD, "%s",
-               view->orders.reload ? "a person asked to reload" : "the settings have changed");
+               view->orders.reload ? "a person asked to reload"
+                                   : "the files are not what settings and role ask for");
 }

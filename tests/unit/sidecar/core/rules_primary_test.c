@@ -368,10 +368,12 @@ START_TEST(a_fresh_primary_does_no_housekeeping)
     view.memory.promoted_at = mono_add(view.now, -999);
     DECIDES(&view, "idle", ACT_WAIT);
     view.orders.reload = true;
-    DECIDES(&view, "reload", ACT_RELOAD);
+    struct decision decision = DECIDES(&view, "reload", ACT_RELOAD);
+    SAYS(decision, "a person");
     view.orders.reload = false;
     view.memory.promoted_at = mono_add(view.now, -1000);
-    DECIDES(&view, "reload", ACT_RELOAD);
+    decision = DECIDES(&view, "reload", ACT_RELOAD);
+    SAYS(decision, "settings and role"); /* a promotion changes the files, too */
     view.pg.pending_reload = false;
     DECIDES(&view, "settle", ACT_SETTLE);
     view.memory.promoted_at = view.now;
