@@ -52,7 +52,7 @@ static void show(struct membership *membership)
     bool voter = view->peers[view->self].word.voter;
     const char *trouble = decision->trouble ? decision->reason : "";
     if (voter != shown->voter)
-        log_info("etcd-member: this member %s", voter ? "is a voter" : "has no vote now");
+        log_info("etcd-member: this member %s", voter ? "is a voter" : "votes in no quorum now");
     if (!decision->trouble && voter && decision->action == MEMBER_WAIT && !act_busy(membership))
         membership->last_trouble[0] = '\0'; /* when it comes back it is news again */
     bool news = voter != shown->voter || decision->trouble != (shown->trouble != NULL) ||
