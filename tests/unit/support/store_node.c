@@ -216,8 +216,9 @@ void store_node_wait(struct store_node *node, store_node_condition *holds, int64
 {
     struct mono end = mono_add(clock_mono(), ms);
     while (!holds(node)) {
-        ck_assert_msg(mono_before(clock_mono(), end), "%s: it does not come true",
-                      cluster_self(node->cluster));
+        ck_assert_msg(mono_before(clock_mono(), end),
+                      "%s: it does not come true within %lld ms; last error of a step: %s",
+                      cluster_self(node->cluster), (long long)ms, node->error);
         run_for(node->loop, 10);
     }
 }
