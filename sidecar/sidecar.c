@@ -277,11 +277,14 @@ static void plan_next_cycle(struct sidecar *sidecar)
     int64_t in_ms = hands_over(sidecar) ? SIDECAR_HANDOVER_MS
                     : busy              ? SIDECAR_BUSY_MS
                                         : SIDECAR_CALM_MS;
+    int64_t slack_ms = in_ms == SIDECAR_CALM_MS ? SIDECAR_SLACK_MS : 0;
     int64_t left_ms = lease_left_ms(&view->lease, view->now);
     int64_t demote_ms = lease_demote_ms(view->policy.ttl_ms, view->policy.cpu_limited);
-    if (view_is_primary(view) && left_ms >= demote_ms && left_ms - demote_ms + 1 < in_ms)
+    if (view_is_primary(view) && left_ms >= demote_ms && left_ms - demote_ms < in_ms + slack_ms) {
         in_ms = left_ms - demote_ms + 1;
-    source_arm_in(sidecar->pace, in_ms);
+        slack_ms = 0;
+    }
+    source_arm_loosely(sidecar->pace, in_ms, slack_ms);
 }
 
 /* L7: "a second connection fences the first". */
@@ -318,7 +321,8 @@ static void cycle_of_witness(struct sidecar *sidecar)
     if (sidecar->stopping &&
         (sidecar->etcd_member == NULL || etcd_member_stop(sidecar->etcd_member)))
         loop_stop(sidecar->loop);
-    source_arm_in(sidecar->pace, sidecar->stopping ? SIDECAR_BUSY_MS : SIDECAR_CALM_MS);
+    source_arm_loosely(sidecar->pace, sidecar->stopping ? SIDECAR_BUSY_MS : SIDECAR_CALM_MS,
+                       sidecar->stopping ? 0 : SIDECAR_SLACK_MS);
 }
 
 void sidecar_cycle(void *arg)

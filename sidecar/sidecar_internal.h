@@ -28,7 +28,8 @@ enum {
     SIDECAR_PACE_MS = 20,     /* the cycle at most so often, unless something ended */
     SIDECAR_HANDOVER_MS = 15, /* … while writes wait for a standby's word */
     SIDECAR_BUSY_MS = 100,    /* at least so often while something is going on */
-    SIDECAR_CALM_MS = 1000,   /* at least so often always */
+    SIDECAR_CALM_MS = 1000,   /* so often always, … */
+    SIDECAR_SLACK_MS = 350,   /* … or so much later, when something else wakes us */
     SIDECAR_RULES_MAX = 64,
     SIDECAR_RETRY_MS = 100, /* after a plan that failed; doubles up to … */
     SIDECAR_RETRY_MAX_MS = 5000,

@@ -34,6 +34,9 @@ struct uv_loop_s *loop_uv(struct loop *loop);
 struct source *loop_timer(struct loop *loop, loop_fn *fn, void *arg);
 void source_arm_at(struct source *timer, struct mono at);
 void source_arm_in(struct source *timer, int64_t ms);
+/* In `ms`, or up to `slack_ms` later together with what else wakes the loop: what is in no hurry costs
+ * no wake-up of its own. */
+void source_arm_loosely(struct source *timer, int64_t ms, int64_t slack_ms);
 void source_disarm(struct source *timer);
 bool source_armed(const struct source *timer);
 

@@ -1,9 +1,10 @@
 /* libuv behind the verbs of loop.h.
  *
  * Timers are ours, not libuv's: libuv's clock is CLOCK_MONOTONIC, which stands still while the node
- * sleeps, and deadlines are CLOCK_BOOTTIME (design part 3). One timerfd carries the earliest.
- * One iteration is: prepare (arm the timerfd, forget the time), poll (timers, descriptors), check
- * (deferred calls). loop_now is read at most once between two prepares. */
+ * sleeps, and deadlines are CLOCK_BOOTTIME (design part 3). One timerfd carries the time by which one
+ * of them must run; whatever wakes the loop before runs all that may.
+ * One iteration is: prepare (arm the timerfd, forget the time), poll (descriptors), check (timers,
+ * then deferred calls). loop_now is read at most once between two prepares. */
 #include "loop/loop.h"
 
 #include <assert.h>
@@ -33,11 +34,11 @@ struct loop {
     uv_loop_t uv;
     uv_prepare_t prepare;
     uv_check_t check;
-    uv_idle_t busy; /* active while something is deferred: the poll does not wait then */
+    uv_idle_t busy; /* active while something is due: the poll does not wait then */
     uv_poll_t timer_poll;
     int timer_fd;
     struct mono timer_set; /* what the timerfd is armed for */
-    struct ring timers;    /* sorted by time */
+    struct ring timers;    /* sorted by the time from which they may run */
     struct ring deferred;
     struct ring all;
     int works;   /* in the thread pool */
@@ -56,6 +57,7 @@ struct source {
         struct {
             loop_fn *fn;
             struct mono at;
+            struct mono latest;
         } timer;
         struct {
             uv_poll_t poll;
@@ -145,11 +147,22 @@ static struct source *source_new(struct loop *loop, enum source_kind kind, void 
 
 /* --- the phases of an iteration --- */
 
-static void set_timer_fd(struct loop *loop)
+/* When the loop must be awake for a timer. */
+static struct mono next_latest(const struct loop *loop)
 {
-    struct mono at = MONO_NEVER;
-    if (!ring_empty(&loop->timers))
-        at = RING_ENTRY(loop->timers.next, in_queue)->timer.at;
+    struct mono next = MONO_NEVER;
+    struct ring *link = loop->timers.next;
+    for (; link != &loop->timers; link = link->next) {
+        const struct source *source = RING_ENTRY(link, in_queue);
+        if (!mono_before(source->timer.at, next))
+            break;
+        next = mono_min(next, source->timer.latest);
+    }
+    return next;
+}
+
+static void set_timer_fd(struct loop *loop, struct mono at)
+{
     if (at.ms == loop->timer_set.ms)
         return;
     loop->timer_set = at;
@@ -164,14 +177,23 @@ static void set_timer_fd(struct loop *loop)
     (void)rc;
 }
 
+static void on_busy(uv_idle_t *handle)
+{
+    (void)handle; /* being active is its whole purpose */
+}
+
 static void on_prepare(uv_prepare_t *handle)
 {
     struct loop *loop = handle->data;
-    set_timer_fd(loop);
+    struct mono next = next_latest(loop);
+    /* Armed to run at once, which needs no timerfd. */
+    if (loop->iteration->known && !mono_before(loop->iteration->now, next))
+        uv_idle_start(&loop->busy, on_busy);
+    else
+        set_timer_fd(loop, next);
     loop->iteration->known = false;
 }
 
-/* Due timers are taken out first, so that one that arms itself again waits for the next iteration. */
 static void on_timer_fd(uv_poll_t *handle, int status, int events)
 {
     (void)status;
@@ -180,12 +202,16 @@ static void on_timer_fd(uv_poll_t *handle, int status, int events)
     uint64_t expirations;
     (void)!read(loop->timer_fd, &expirations, sizeof(expirations));
     loop->timer_set = MONO_NEVER; /* it has fired: the next prepare arms it anew */
-    struct mono now = loop_now(loop);
+}
+
+/* Due timers are taken out first, so that one that arms itself again waits for the next iteration. */
+static void run_timers(struct loop *loop)
+{
     struct ring due;
     ring_init(&due);
     while (!ring_empty(&loop->timers)) {
         struct ring *link = loop->timers.next;
-        if (mono_before(now, RING_ENTRY(link, in_queue)->timer.at))
+        if (mono_before(loop_now(loop), RING_ENTRY(link, in_queue)->timer.at))
             break;
         ring_remove(link);
         ring_insert_before(&due, link);
@@ -197,9 +223,8 @@ static void on_timer_fd(uv_poll_t *handle, int status, int events)
     }
 }
 
-static void on_check(uv_check_t *handle)
+static void run_deferred(struct loop *loop)
 {
-    struct loop *loop = handle->data;
     struct ring run;
     ring_move(&loop->deferred, &run);
     while (!ring_empty(&run)) {
@@ -207,13 +232,15 @@ static void on_check(uv_check_t *handle)
         ring_remove(&source->in_queue);
         source->defer.fn(source->arg);
     }
-    if (ring_empty(&loop->deferred))
-        uv_idle_stop(&loop->busy);
 }
 
-static void on_busy(uv_idle_t *handle)
+static void on_check(uv_check_t *handle)
 {
-    (void)handle; /* being active is its whole purpose */
+    struct loop *loop = handle->data;
+    run_timers(loop);
+    run_deferred(loop);
+    if (ring_empty(&loop->deferred))
+        uv_idle_stop(&loop->busy);
 }
 
 /* --- the loop --- */
@@ -307,13 +334,14 @@ struct source *loop_timer(struct loop *loop, loop_fn *fn, void *arg)
 }
 
 /* A program has a few dozen timers: a sorted list is enough. Equal times fire in arming order. */
-void source_arm_at(struct source *timer, struct mono at)
+static void arm(struct source *timer, struct mono at, struct mono latest)
 {
     assert(timer->kind == SOURCE_TIMER);
     ring_remove(&timer->in_queue);
     if (at.ms == MONO_NEVER.ms)
         return;
     timer->timer.at = at;
+    timer->timer.latest = latest;
     struct ring *where = &timer->loop->timers;
     while (where->prev != &timer->loop->timers &&
            mono_before(at, RING_ENTRY(where->prev, in_queue)->timer.at))
@@ -321,9 +349,20 @@ void source_arm_at(struct source *timer, struct mono at)
     ring_insert_before(where, &timer->in_queue);
 }
 
+void source_arm_at(struct source *timer, struct mono at)
+{
+    arm(timer, at, at);
+}
+
 void source_arm_in(struct source *timer, int64_t ms)
 {
     source_arm_at(timer, mono_add(loop_now(timer->loop), ms));
+}
+
+void source_arm_loosely(struct source *timer, int64_t ms, int64_t slack_ms)
+{
+    struct mono at = mono_add(loop_now(timer->loop), ms);
+    arm(timer, at, mono_add(at, slack_ms));
 }
 
 void source_disarm(struct source *timer)

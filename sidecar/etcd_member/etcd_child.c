@@ -22,8 +22,9 @@
 
 enum {
     GUARD_WAIT_MS = 2000, /* a guard that is there answers within this time */
-    GUARD_LOOK_MS = 300,  /* between looks at a guard of our own that is not there */
-    TREE_MS = 5000,       /* until what a lost guard left is killed */
+    GUARD_SLACK_MS = 500,
+    GUARD_LOOK_MS = 300, /* between looks at a guard of our own that is not there */
+    TREE_MS = 5000,      /* until what a lost guard left is killed */
     PROBE_MS = 3000,
     PROBE_AGAIN_MS = 1000,
     PROBE_SOON_MS = 50, /* the guard has not reaped the last one yet */
@@ -179,7 +180,8 @@ static void look(void *arg)
     if (!status->connected && !status->fenced && lost && !child->stop_sent)
         spawn_start(child, false);
     else
-        source_arm_in(child->look, status->connected ? GUARD_WAIT_MS : GUARD_LOOK_MS);
+        source_arm_loosely(child->look, status->connected ? GUARD_WAIT_MS : GUARD_LOOK_MS,
+                           status->connected ? GUARD_SLACK_MS : 0);
 }
 
 /* --- where etcd lies, and which options it takes --- */

@@ -12,6 +12,7 @@
 enum {
     QUICK_MS = 120,    /* between cycles while something is going on */
     WAITING_MS = 1000, /* while waiting for others or a person */
+    SLACK_MS = 350,    /* a calm cycle may wait so long for another wake-up */
     HURRY_MS = 30000,  /* so long after the last change things may still be moving */
     RESIGN_MS = 1000,  /* at most so long a stop waits for raft leadership to move */
 };
@@ -155,7 +156,8 @@ static void cycle(void *arg)
     membership->pace_ms = pace(membership);
     observe_ask(membership, membership->pace_ms);
     show(membership);
-    source_arm_in(membership->timer, membership->pace_ms);
+    source_arm_loosely(membership->timer, membership->pace_ms,
+                       membership->pace_ms == MEMBERSHIP_CALM_MS ? SLACK_MS : 0);
 }
 
 /* --- stopping --- */

@@ -292,7 +292,7 @@ static void free_op(struct step_op *base)
 
 /* ---- steps_postgres ---- */
 
-enum { ADMIN_LOOK_MS = 2000, ADMIN_CONNECT_MS = 3000 };
+enum { ADMIN_LOOK_MS = 2000, ADMIN_SLACK_MS = 1000, ADMIN_CONNECT_MS = 3000 };
 
 static void when_connected(void *arg, const struct session_answer *answer)
 {
@@ -306,7 +306,7 @@ static void keep_connected(void *arg)
 {
     struct steps_postgres *steps = arg;
     struct session *admin = steps->admin;
-    source_arm_in(steps->rest, ADMIN_LOOK_MS);
+    source_arm_loosely(steps->rest, ADMIN_LOOK_MS, ADMIN_SLACK_MS);
     if (steps->op != NULL || session_busy(admin))
         return;
     if (steps->postgres->state != PG_UP) {
@@ -344,7 +344,7 @@ struct steps_postgres *steps_postgres_new(struct postgres *postgres)
     options.settings = "-c statement_timeout=0 -c synchronous_commit=on";
     steps->probe = session_new(postgres->parts.loop, &options, NULL, NULL);
     steps->rest = loop_timer(postgres->parts.loop, keep_connected, steps);
-    source_arm_in(steps->rest, ADMIN_LOOK_MS);
+    source_arm_loosely(steps->rest, ADMIN_LOOK_MS, ADMIN_SLACK_MS);
     return steps;
 }
 

@@ -16,7 +16,7 @@
 enum {
     ROUND_MS = 3000, /* a round must have ended by then; statement_timeout is less */
     BUSY_MS = 30,    /* between rounds while something is going on */
-    WATCH_MS = 250,  /* … while commits depend on a standby (S5: gone is seen within 1 s) */
+    WATCH_MS = 333,  /* … while commits depend on a standby: S5 leaves 0.5 s for its return */
     CALM_MS = 1000,
     KNOCK_MS = 100,      /* between attempts while the server does not answer yet */
     KNOCK_SLOW_MS = 500, /* … after KNOCK_FAST of them */
