@@ -1,10 +1,13 @@
 #include "etcd_server.h"
 
 #include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -223,6 +226,40 @@ void etcd_cluster_stop(struct etcd_cluster *cluster)
         etcd_server_kill(cluster, i);
     const char *argv[] = { "rm", "-rf", cluster->dir, NULL };
     tool_run(cluster, argv);
+}
+
+/* Is this process the one with that argument? */
+static bool has_argument(const char *pid, const char *argument)
+{
+    char path[300];
+    char bytes[4096];
+    (void)snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, bytes, sizeof(bytes)) : -1;
+    if (fd >= 0)
+        close(fd);
+    return len > 0 && memmem(bytes, (size_t)len, argument, strlen(argument) + 1) != NULL;
+}
+
+void etcd_server_signal(const struct etcd_cluster *cluster, int index, int signum)
+{
+    char argument[100];
+    (void)snprintf(argument, sizeof(argument), "--data-dir=%s/m%d", cluster->dir, index);
+    DIR *dir = opendir("/proc");
+    const struct dirent *entry;
+    int found = 0;
+    while ((entry = readdir(dir)) != NULL) {
+        int pid = (int)strtol(entry->d_name, NULL, 10);
+        if (pid > 0 && has_argument(entry->d_name, argument)) {
+            ck_assert_int_eq(kill(pid, signum), 0);
+            siginfo_t info;
+            if (signum == SIGSTOP) /* not before its last thread stands still */
+                ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WSTOPPED), 0);
+            found++;
+        }
+    }
+    closedir(dir);
+    ck_assert_int_eq(found, 1);
 }
 
 struct asked {

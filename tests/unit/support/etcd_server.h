@@ -36,6 +36,8 @@ void etcd_server_kill(struct etcd_cluster *cluster, int index);
 void etcd_server_start(struct etcd_cluster *cluster, int index);
 /* Until it knows the raft leader again: from then on another may go. */
 void etcd_server_wait(struct etcd_cluster *cluster, struct etcd *etcd, int index);
+/* SIGSTOP: it stands still on return. */
+void etcd_server_signal(const struct etcd_cluster *cluster, int index, int signum);
 /* Kills all and removes the data. */
 void etcd_cluster_stop(struct etcd_cluster *cluster);
 

@@ -1,13 +1,9 @@
 #include "store_node.h"
 
 #include <check.h>
-#include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -265,35 +261,4 @@ void store_node_put(struct store_node *node, const char *key, const char *value)
         call = etcd_delete(node->etcd, &(struct etcd_delete){ .key = key }, how, on_write, &done);
     run_until(node->loop, &done, 10000);
     etcd_call_free(call);
-}
-
-/* Is this process the one with that argument? */
-static bool has_argument(const char *pid, const char *argument)
-{
-    char path[300];
-    char bytes[4096];
-    (void)snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd >= 0 ? read(fd, bytes, sizeof(bytes)) : -1;
-    if (fd >= 0)
-        close(fd);
-    return len > 0 && memmem(bytes, (size_t)len, argument, strlen(argument) + 1) != NULL;
-}
-
-void store_node_signal(const struct etcd_cluster *servers, int index, int signum)
-{
-    char argument[100];
-    (void)snprintf(argument, sizeof(argument), "--data-dir=%s/m%d", servers->dir, index);
-    DIR *dir = opendir("/proc");
-    const struct dirent *entry;
-    int found = 0;
-    while ((entry = readdir(dir)) != NULL) {
-        int pid = (int)strtol(entry->d_name, NULL, 10);
-        if (pid > 0 && has_argument(entry->d_name, argument)) {
-            ck_assert_int_eq(kill(pid, signum), 0);
-            found++;
-        }
-    }
-    closedir(dir);
-    ck_assert_int_eq(found, 1);
 }

@@ -54,5 +54,3 @@ bool store_node_holds(struct store_node *node);    /* the lease holds now */
 bool store_node_may_take(struct store_node *node); /* the key is gone, the former lease, too */
 /* Behind everybody's back: value NULL deletes. */
 void store_node_put(struct store_node *node, const char *key, const char *value);
-/* To one etcd process. */
-void store_node_signal(const struct etcd_cluster *servers, int index, int signum);

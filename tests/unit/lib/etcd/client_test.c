@@ -199,8 +199,7 @@ START_TEST(frozen_member)
     struct etcd_how shorter = { .timeout_ms = 900, .endpoint = ETCD_ANY };
     etcd_endpoint_prefer(etcd, frozen);
     ck_assert_int_eq(range(etcd, long_time).code, ERR_OK);
-    process_signal(cluster.servers[frozen].process, SIGSTOP);
-    run_for(loop, 50); /* until the last of its threads stands still */
+    etcd_server_signal(&cluster, frozen, SIGSTOP);
     etcd_endpoint_prefer(etcd, frozen);
     struct seen seen = range(etcd, shorter);
     ck_assert_msg(seen.code == ERR_OK, "%s", seen.error);
@@ -212,7 +211,7 @@ START_TEST(frozen_member)
     ck_assert_int_eq(seen.endpoint, frozen);
     seen = put(etcd, shorter);
     ck_assert_msg(seen.code == ERR_OK, "%s", seen.error);
-    process_signal(cluster.servers[frozen].process, SIGCONT);
+    etcd_server_signal(&cluster, frozen, SIGCONT);
     etcd_free(etcd);
 }
 END_TEST

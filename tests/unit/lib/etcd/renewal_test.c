@@ -101,8 +101,7 @@ START_TEST(deposed_leader)
     ck_assert(before.complete);
     for (int i = 0; i < 3; i++)
         if (i != leader)
-            process_signal(cluster.servers[i].process, SIGSTOP);
-    run_for(loop, 50); /* until the last of their threads stands still */
+            etcd_server_signal(&cluster, i, SIGSTOP);
     bool fooled = keepalive(lease, leader).ttl_s > 0;
     struct etcd_renewal_result after = renew(lease, leader, &before);
     ck_assert(!after.complete);
@@ -121,8 +120,7 @@ START_TEST(hedge)
     struct etcd_renewal_spec spec = {
         .leader_key = "/r/leader", .lease = lease, .endpoint = frozen, .timeout_ms = 3000
     };
-    process_signal(cluster.servers[frozen].process, SIGSTOP);
-    run_for(loop, 50);
+    etcd_server_signal(&cluster, frozen, SIGSTOP);
     struct mono start = clock_mono();
     struct etcd_renewal *first = etcd_renewal_start(etcd, &spec, on_renewal, &slow);
     run_for(loop, 50);

@@ -65,19 +65,19 @@ static void cycles_for(int64_t ms)
 static void expect_end(void)
 {
     struct mono stopped = clock_mono();
-    store_node_signal(&servers, 0, SIGSTOP);
+    etcd_server_signal(&servers, 0, SIGSTOP);
     while (store_node_holds(&node)) {
         ck_assert_int_lt(mono_diff(clock_mono(), stopped), STORE_NODES_TTL_MS + 500);
         cycles_for(50);
     }
-    store_node_signal(&servers, 0, SIGCONT);
+    etcd_server_signal(&servers, 0, SIGCONT);
 }
 
 START_TEST(held_while_all_accept)
 {
     cycles_for(1500);
     ck_assert_int_eq(stubs[0].asked, 0); /* renewals count */
-    store_node_signal(&servers, 0, SIGSTOP);
+    etcd_server_signal(&servers, 0, SIGSTOP);
     const struct lease *lease = lease_keeper_lease(node.keeper);
     for (int at = 0; at < 140; at++) {
         cycles_for(50);
@@ -94,7 +94,7 @@ START_TEST(held_while_all_accept)
     ck_assert_ptr_nonnull(strstr(stubs[0].request, "Authorization: Basic dTpw"));
     ck_assert_ptr_nonnull(strstr(stubs[0].request, "\"api_url\":\"http://a:8008/patroni\""));
     ck_assert_ptr_nonnull(strstr(stubs[0].request, "\"ttl_ms\":3000"));
-    store_node_signal(&servers, 0, SIGCONT);
+    etcd_server_signal(&servers, 0, SIGCONT);
 }
 END_TEST
 
@@ -126,10 +126,10 @@ END_TEST
 START_TEST(alone)
 {
     list.n = 0;
-    store_node_signal(&servers, 0, SIGSTOP);
+    etcd_server_signal(&servers, 0, SIGSTOP);
     cycles_for(2 * STORE_NODES_TTL_MS);
     ck_assert(store_node_holds(&node));
-    store_node_signal(&servers, 0, SIGCONT);
+    etcd_server_signal(&servers, 0, SIGCONT);
 }
 END_TEST
 

@@ -84,7 +84,7 @@ END_TEST
 START_TEST(the_guard_is_told_again)
 {
     take();
-    store_node_signal(&servers, 0, SIGSTOP);
+    etcd_server_signal(&servers, 0, SIGSTOP);
     run_for(loop, 200); /* what had been answered already */
     const struct mono told = node.deadline;
     int times = node.deadlines;
@@ -94,7 +94,7 @@ START_TEST(the_guard_is_told_again)
     store_node_wait(&node, holds_no_more, STORE_NODES_TTL_MS + 500);
     ck_assert_int_eq(store_node_step(&node, STEP_GUARD_DEADLINE, ""), ERR_OK);
     ck_assert_int_eq(node.deadlines, times + 1);
-    store_node_signal(&servers, 0, SIGCONT);
+    etcd_server_signal(&servers, 0, SIGCONT);
 }
 END_TEST
 
@@ -103,12 +103,12 @@ END_TEST
 START_TEST(a_stopped_etcd_renews_nothing)
 {
     take();
-    store_node_signal(&servers, 0, SIGSTOP);
+    etcd_server_signal(&servers, 0, SIGSTOP);
     run_for(loop, 200); /* what had been answered already */
     int64_t until_ms = lease_keeper_lease(node.keeper)->held_until.ms;
     store_node_wait(&node, holds_no_more, STORE_NODES_TTL_MS + 500);
     ck_assert_int_eq(lease_keeper_lease(node.keeper)->held_until.ms, until_ms);
-    store_node_signal(&servers, 0, SIGCONT);
+    etcd_server_signal(&servers, 0, SIGCONT);
     run_for(loop, 1500);
     ck_assert(!store_node_holds(&node));
 }
@@ -167,7 +167,7 @@ START_TEST(a_second_endpoint_takes_over)
 {
     take();
     for (int server = 0; server < 3; server++) {
-        store_node_signal(&servers, server, SIGSTOP);
+        etcd_server_signal(&servers, server, SIGSTOP);
         struct mono end = mono_add(clock_mono(), STORE_NODES_TTL_MS);
         while (mono_before(clock_mono(), end)) {
             run_for(loop, 20);

@@ -101,13 +101,20 @@ START_TEST(failsafe_is_committed_or_in_doubt)
     run_for(loop, 300);
     ck_assert(publish_failsafe_committed(a.publish));
     ck_assert_str_eq(key_of(&b, "failsafe").value, "{\"a\":\"http://a/\"}");
-    store_node_signal(&servers, 0, SIGSTOP);
+    etcd_server_signal(&servers, 0, SIGSTOP);
     publish_failsafe(a.publish, "{}");
     run_for(loop, 2500);
     ck_assert(!publish_failsafe_committed(a.publish));
-    store_node_signal(&servers, 0, SIGCONT);
+    etcd_server_signal(&servers, 0, SIGCONT);
 }
 END_TEST
+
+static bool sees_the_last_event(struct store_node *node)
+{
+    struct cluster_key key;
+    return cluster_get(node->cluster, "pgvigil/events/16", &key) &&
+           text_starts_with(key.value, "{\"n\":80,");
+}
 
 /* Events of all members share one ring, in the order of their numbers. */
 START_TEST(events_make_one_ring)
@@ -118,7 +125,7 @@ START_TEST(events_make_one_ring)
         publish_event(a.publish, "test", text);
         publish_event(b.publish, "test", text);
     }
-    run_for(loop, 2000);
+    store_node_wait(&a, sees_the_last_event, 20000);
     struct cluster_key key = { .name = "" };
     int n = 0;
     while (cluster_next(a.cluster, "pgvigil/events/", key.name, &key))
@@ -135,11 +142,11 @@ END_TEST
 /* What happens while the store is away is told when it is back. */
 START_TEST(events_wait_for_the_store)
 {
-    store_node_signal(&servers, 0, SIGSTOP);
+    etcd_server_signal(&servers, 0, SIGSTOP);
     for (int event = 0; event < LIMIT_EVENTS + 10; event++)
         publish_event(a.publish, "test", "while away");
     run_for(loop, 500);
-    store_node_signal(&servers, 0, SIGCONT);
+    etcd_server_signal(&servers, 0, SIGCONT);
     run_for(loop, 4000);
     struct cluster_key key = { .name = "" };
     int n = 0;

@@ -488,14 +488,14 @@ static bool lease_changed(struct store_node *node)
 START_TEST(a_release_without_a_reply_ends_the_holding)
 {
     take(&a);
-    store_node_signal(&servers, 0, SIGSTOP);
+    etcd_server_signal(&servers, 0, SIGSTOP);
     ck_assert_int_eq(store_node_step(&a, STEP_RELEASE_KEY, ""), ERR_TIMEOUT);
     ck_assert(!lease_keeper_lease(a.keeper)->owns_key);
     ck_assert(lease_changed(&a));
     struct view *view = store_node_view(&a);
     ck_assert(!view->store.loaded); /* nothing is decided before it is read again */
     free(view);
-    store_node_signal(&servers, 0, SIGCONT);
+    etcd_server_signal(&servers, 0, SIGCONT);
     store_node_wait(&b, store_node_may_take, 2 * STORE_NODES_TTL_MS);
     store_node_wait(&a, store_node_ready, 2000);
 }

@@ -135,7 +135,7 @@ START_TEST(a_silent_endpoint_is_left)
         store_node_wait(&b, store_node_holds, 2000);
         store_node_wait(&a, sees_leader, 5000);
         struct mono last = lease_keeper_lease(b.keeper)->held_until;
-        store_node_signal(&servers, server, SIGSTOP);
+        etcd_server_signal(&servers, server, SIGSTOP);
         lease_keeper_suspend(b.keeper, true);
         store_node_wait(&a, sees_no_leader, STORE_NODES_TTL_MS + 4000);
         /* A raft leader that is lost in the same moment extends leases: ttl + 2 x election + ... */
