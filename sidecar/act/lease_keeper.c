@@ -39,7 +39,9 @@ void keeper_drop_sequences(struct lease_keeper *keeper)
 static int64_t round_ms(const struct lease_keeper *keeper)
 {
     int64_t ttl_ms = keeper->lease.ttl_ms;
-    return keeper->lease.owns_key ? ttl_ms / 4 : ttl_ms * 2 / 5;
+    if (keeper->lease.owns_key)
+        return ttl_ms / 4;
+    return keeper->spec.deadline != NULL ? ttl_ms * 2 / 5 : ttl_ms / 2;
 }
 
 static int64_t hedge_ms(const struct lease_keeper *keeper)

@@ -37,7 +37,7 @@ struct lease_keeper_spec {
     int64_t ttl_ms;
     bool cpu_limited;              /* margin of L3 */
     int64_t stall_limit_ms;        /* 0: ttl */
-    lease_deadline_fn *deadline;   /* NULL: no guard (witness) */
+    lease_deadline_fn *deadline;   /* NULL: no guard (witness: never takes the key) */
     lease_confirmed_fn *confirmed; /* NULL: never */
     loop_fn *changed;              /* the lease or its verdict is new; from the loop */
     void *arg;                     /* of the three */
