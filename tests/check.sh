@@ -36,6 +36,13 @@ stages=(
 		"integration-sanitized|export NODE_IMAGE=pgvigil/node:sanitized && make $jobs node-image SANITIZE=address,undefined && tests/integration/run --sanitized"
 	)
 
+# Never on a cluster that happens to be in KUBECONFIG.
+[ -e tests/kube/run ] &&
+	stages+=(
+		"kubernetes-programs|tests/kube/build"
+		"kubernetes-short|make $jobs images && env -u KUBECONFIG tests/kube/run --short"
+	)
+
 # A skip whose line has no reason of this list in it is a failure; in CI none has.
 allowed_skips=tests/allowed-skips
 [ -z "${CI:-}" ] || allowed_skips=/dev/null
