@@ -72,8 +72,7 @@ static void on_thawed(struct sim *sim, const struct event *event)
 {
     int node = (int)event->arg[0];
     const struct kv *kv = store_now(sim);
-    if (kv->leader.exists && kv->leader.owner != node && pg_writable(&sim->pg[node]) &&
-        !excused(sim, node))
+    if (held(sim) && kv->leader.owner != node && pg_writable(&sim->pg[node]) && !excused(sim, node))
         check_broken(sim, "I1", "%s was thawed and still accepts writes while %s leads",
                      node_name(node), node_name(kv->leader.owner));
 }

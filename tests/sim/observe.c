@@ -107,7 +107,9 @@ void observe_heard(struct sim *sim, int i, int64_t sent_us, int64_t rev)
     struct node *node = &sim->node[i];
     if (sent_us > node->heard_us)
         node->heard_us = sent_us;
-    if (node->heard_rev > node->cache.rev && sim->now_us - node->word_us > MS(300))
+    /* Another cluster id, also where nothing is written there; or more than the watch has told. */
+    if (node->cache_void ||
+        (node->heard_rev > node->cache.rev && sim->now_us - node->word_us > MS(300)))
         observe_resync(sim, i);
     if (rev > node->heard_rev)
         node->heard_rev = rev;

@@ -31,6 +31,8 @@ static const struct {
     { 269303, MUT_NONE, "a key taken anew in pause came after the guard had ended the primary" },
     { 54482, MUT_ROUND_UNWRITTEN,
       "a key taken anew in pause came after the guard had ended the primary" },
+    { 1511833, MUT_NONE, "a restored store in which nobody writes: nobody read it again" },
+    { 1525505, MUT_NONE, "a thawed primary beside a key that came back with a restored store" },
     { 16590, MUT_NONE, "a word of a member that had not looked at its disk" },
 };
 
