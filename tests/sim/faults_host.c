@@ -206,8 +206,12 @@ static void on_guard_back(struct sim *sim, const struct event *event)
     int i = (int)event->arg[0];
     if (!sim->host[i].alive || sim->guard[i].alive)
         return;
-    /* The sidecar starts another guard once the former one's tree is gone. */
-    if (pg_tree_alive(&sim->pg[i]) || !sim->node[i].alive) {
+    /* The sidecar ends what the former guard started, whatever the plan that runs waits for, and starts
+     * another one once that is gone. */
+    bool sees = sim->node[i].alive && sim_lives(sim, i, PROC_SIDECAR);
+    if (sees && pg_tree_alive(&sim->pg[i]))
+        pg_kill_tree(sim, i);
+    if (pg_tree_alive(&sim->pg[i]) || !sees) {
         sim_at(sim, MS(100), event);
         return;
     }

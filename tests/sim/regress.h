@@ -33,6 +33,7 @@ static const struct {
       "a key taken anew in pause came after the guard had ended the primary" },
     { 1511833, MUT_NONE, "a restored store in which nobody writes: nobody read it again" },
     { 1525505, MUT_NONE, "a thawed primary beside a key that came back with a restored store" },
+    { 1087212, MUT_NONE, "a guard that was killed just after it had been told to kill" },
     { 16590, MUT_NONE, "a word of a member that had not looked at its disk" },
 };
 
