@@ -174,7 +174,7 @@ START_TEST(reloads)
     view_of_standby(&view);
     view.pg.pending_reload = true;
     struct decision decision = DECIDES(&view, "reload", ACT_RELOAD);
-    SAYS(decision, "settings have changed");
+    SAYS(decision, "the files are not what settings and role ask for");
     view.orders.reload = true;
     decision = DECIDES(&view, "reload", ACT_RELOAD);
     SAYS(decision, "a person");
