@@ -89,7 +89,9 @@ void sidecar_failsafe_cycle(struct sidecar *sidecar)
 {
     struct failsafe_list list = { .usable = false };
     struct names others;
-    if (view_is_primary(sidecar->view) && failsafe_others(sidecar->view, &others))
+    /* This very cycle may have begun to write: what is under way asks the former members. */
+    if (publish_failsafe_committed(sidecar->publish) && view_is_primary(sidecar->view) &&
+        failsafe_others(sidecar->view, &others))
         fill_list(sidecar, &others, &list);
     failsafe_round_set(sidecar->failsafe, &list);
 }

@@ -96,11 +96,28 @@ bool failsafe_bars(const struct view *view, char ret_why[LIMIT_REASON])
     return true;
 }
 
+/* Who is named anew has promised nothing, nor has who may race because nobody is named any more: not
+ * while the holding may rest on what the others promised. */
+static struct names without_new_ones(const struct view *view, const struct names *wanted)
+{
+    const struct names *now = &view->store.failsafe;
+    bool promises_live = mono_before(view->now, view->lease.promised_until);
+    if (!promises_live)
+        return *wanted;
+    if (wanted->n == 0)
+        return *now;
+    struct names names = { .n = 0 };
+    for (size_t i = 0; i < wanted->n; i++)
+        if (strcmp(wanted->name[i], view->self) == 0 || names_has(now, wanted->name[i]))
+            names_add(&names, wanted->name[i]);
+    return names;
+}
+
 struct names failsafe_members(const struct view *view)
 {
     struct names names = { .n = 0 };
     if (!view->policy.failsafe)
-        return names;
+        return without_new_ones(view, &names);
     names_add(&names, view->self);
     for (size_t i = 0; i < view->store.n_peers; i++) {
         const struct peer *peer = &view->store.peers[i];
@@ -109,7 +126,7 @@ struct names failsafe_members(const struct view *view)
         if ((peer->has_key && peer->member.api_url[0] != '\0') || stays)
             names_add(&names, peer->member.name);
     }
-    return names;
+    return without_new_ones(view, &names);
 }
 
 bool failsafe_others(const struct view *view, struct names *ret_others)

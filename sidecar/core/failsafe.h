@@ -44,7 +44,7 @@ bool failsafe_bars(const struct view *view, char ret_why[LIMIT_REASON]);
 bool failsafe_leaves_out(const struct view *view, const char *name);
 
 /* As leader: who /failsafe should name. Nobody where the mode is off. Who stands in /sync stays in it
- * without a member key, too. */
+ * without a member key, too. While promises live nobody is named who gave none, and it is not emptied. */
 struct names failsafe_members(const struct view *view);
 /* As leader: whom a round has to ask, which is everybody else in /failsafe as last committed. False:
  * there is no way round the lease. */

@@ -49,6 +49,8 @@ static void publish_members(struct sim *sim, int i)
     if (node->round.writing || !view_is_primary(&node->view) || !view_self_leads(&node->view) ||
         !node->view.store.reachable)
         return;
+    if (sim->mutation == MUT_NAMED_UNPROMISED)
+        node->view.lease.promised_until = (struct mono){ 0 };
     struct names names = failsafe_members(&node->view);
     if (set_of(&names) != node->cache.failsafe.names)
         write_members(sim, i, set_of(&names));
@@ -199,7 +201,8 @@ void failsafe_cycle(struct sim *sim, int i)
     if (!sim->failsafe)
         return;
     publish_members(sim, i);
-    bool usable = view_is_primary(&node->view) && failsafe_others(&node->view, &others);
+    bool usable = failsafe_committed(node) && view_is_primary(&node->view) &&
+                  failsafe_others(&node->view, &others);
     if (sim->mutation == MUT_ROUND_UNWRITTEN && node->cache.failsafe.mod != 0) {
         others = failsafe_members(&node->view);
         names_remove(&others, node->view.self);

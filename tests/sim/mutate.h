@@ -39,6 +39,7 @@
     X(PROMISE_BROKEN, "L6", "I1", "a promise not to race is not kept")                             \
     X(YOUNG_RACES, "L6", "I1", "a restarted sidecar races at once (bare lease)")                   \
     X(UNNAMED_RACES, "L6", "I1", "a member that /failsafe does not name races")                    \
+    X(NAMED_UNPROMISED, "L6", "I1", "/failsafe names one more while promises of the others live")  \
     X(ROUND_UNWRITTEN, "L6", "I1", "a round asks whom /failsafe is to name, written or not")       \
     X(LIFT_UNMARKED, "L8", "I1", "the deadline is lifted without a mark in the holder record")     \
     X(UNMARKED_EARLY, "L8", "I1", "the mark goes before the guard has a deadline again")           \

@@ -215,6 +215,20 @@ START_TEST(members_of_failsafe)
     view.store.sync.standbys.n = 0;
     names = failsafe_members(&view);
     ck_assert(names.n == 1 && names_has(&names, "a"));
+    /* b is back; it promised nothing in the round that the lease may stand on. */
+    view.store.failsafe = names;
+    b->has_key = true;
+    view.lease.promised_until = mono_add(view.now, 1);
+    names = failsafe_members(&view);
+    ck_assert(names.n == 1 && names_has(&names, "a"));
+    view.policy.failsafe = false; /* where nobody is named everybody may race */
+    names = failsafe_members(&view);
+    ck_assert(names.n == 1 && names_has(&names, "a"));
+    view.lease.promised_until = view.now;
+    ck_assert_uint_eq(failsafe_members(&view).n, 0);
+    view.policy.failsafe = true;
+    names = failsafe_members(&view);
+    ck_assert(names.n == 2 && names_has(&names, "b"));
 }
 END_TEST
 
