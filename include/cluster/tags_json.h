@@ -10,6 +10,9 @@
  * published later keeps order and types; built-in booleans that are false are left out.
  * Errors: ERR_PROTOCOL (not an object), ERR_LIMIT (too many, too long). */
 enum err_code tags_from_json(const json_t *object, struct tags *ret_tags, struct err *err);
+/* What a person wrote for this node: a built-in tag of another kind would be read as something that
+ * nobody meant. `object` may be NULL. Error: ERR_INVALID. */
+enum err_code tags_check(const json_t *object, struct err *err);
 /* New reference; NULL when there is nothing to publish. */
 json_t *tags_to_json(const struct tags *tags);
 /* Does the tag exist and match as text (filter `tag_<name>=<value>` of the health checks)? Values

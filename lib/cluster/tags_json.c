@@ -21,6 +21,23 @@ static bool truth(const json_t *value)
            (is_kind(value, JSON_INTEGER) && json_integer_value(value) != 0);
 }
 
+static bool is_truth(const json_t *value)
+{
+    static const char *const words[] = { "true", "false", "on", "off", "yes", "no", "1", "0" };
+    for (size_t i = 0; is_text(value) && i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcasecmp(json_string_value(value), words[i]) == 0)
+            return true;
+    return json_is_boolean(value) || is_kind(value, JSON_INTEGER);
+}
+
+static bool is_priority(const json_t *value)
+{
+    if (!is_text(value))
+        return is_count(value);
+    const char *text = json_string_value(value);
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
 static int priority(const json_t *value)
 {
     long long number = 1;
@@ -103,6 +120,30 @@ enum err_code tags_from_json(const json_t *object, struct tags *ret_tags, struct
     tags.noloadbalance = truth(json_object_get(object, "noloadbalance"));
     *ret_tags = tags;
     return ERR_OK;
+}
+
+static enum err_code check_kind(const json_t *object, const char *name,
+                                bool (*fits)(const json_t *), const char *wanted, struct err *err)
+{
+    const json_t *value = json_object_get(object, name);
+    if (value == NULL || is_kind(value, JSON_NULL) || fits(value))
+        return ERR_OK;
+    auto_text struct text written = text_new(LIMIT_NAME - 1);
+    json_write(&written, value);
+    return err_set(err, ERR_INVALID, "tags.%s: %s is not %s", name, text_str(&written), wanted);
+}
+
+enum err_code tags_check(const json_t *object, struct err *err)
+{
+    static const char *const switches[] = { "clonefrom", "nofailover", "noloadbalance", "nosync",
+                                            "nostream" };
+    static const char *const priorities[] = { "failover_priority", "sync_priority" };
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < sizeof(switches) / sizeof(switches[0]); i++)
+        code = check_kind(object, switches[i], is_truth, "true or false", err);
+    for (size_t i = 0; code == ERR_OK && i < sizeof(priorities) / sizeof(priorities[0]); i++)
+        code = check_kind(object, priorities[i], is_priority, "a whole number from 0 on", err);
+    return code;
 }
 
 json_t *tags_to_json(const struct tags *tags)

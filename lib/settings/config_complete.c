@@ -332,6 +332,8 @@ enum err_code config_complete(struct config *config, bool witness, struct text *
     if (code == ERR_OK && tags_from_json(config->tags, &tags, err) != ERR_OK)
         code = ERR_INVALID;
     if (code == ERR_OK)
+        code = tags_check(config->tags, err);
+    if (code == ERR_OK)
         complete_prefix(config);
     return code;
 }
