@@ -222,6 +222,12 @@ void server_http_answer(struct exchange *exchange, struct reply *reply)
     lws_callback_on_writable(exchange->wsi);
 }
 
+/* A failsafe round comes every ttl/4 as long as etcd is away. */
+static bool is_news(enum api_order_kind kind)
+{
+    return kind != API_FAILSAFE;
+}
+
 static void give_order(struct exchange *exchange, struct reply *reply)
 {
     struct api_server *server = exchange->server;
@@ -234,6 +240,7 @@ static void give_order(struct exchange *exchange, struct reply *reply)
     }
     struct api_pending *pending = mem_struct(struct api_pending);
     *pending = (struct api_pending){ .server = server,
+                                     .kind = reply->order.kind,
                                      .exchange = exchange,
                                      .next = server->pendings,
                                      .body = take(reply->order_body) };
@@ -241,10 +248,10 @@ static void give_order(struct exchange *exchange, struct reply *reply)
     exchange->pending = pending;
     lws_set_timeout(exchange->wsi, PENDING_TIMEOUT_HTTP_CONTENT, PENDING_TIMEOUT_S);
     struct api_order order = reply->order;
-    if (order.kind == API_FAILSAFE) /* every ttl/4 as long as etcd is away */
-        log_debug("rest: failsafe asked -> start");
-    else
-        log_info("rest: %s asked -> start", api_order_name(order.kind));
+    char address[64] = "";
+    lws_get_peer_simple(exchange->wsi, address, sizeof(address));
+    if (is_news(order.kind))
+        log_info("rest: %s, asked by %s -> start", api_order_name(order.kind), address);
     op->run(op->arg, &order, pending);
 }
 
@@ -375,9 +382,13 @@ void api_pending_reply_header(struct api_pending *pending, int status, const cha
                               const char *header, const char *value)
 {
     struct exchange *exchange = pending->exchange;
+    bool json = body[0] == '{' || body[0] == '[';
+    if (is_news(pending->kind))
+        log_info("rest: %s -> %d %.200s%s", api_order_name(pending->kind), status,
+                 json ? status_word(status) : body, exchange != NULL ? "" : " (nobody waits)");
     if (exchange != NULL) {
         struct reply reply = reply_text(status, body);
-        if (body[0] == '{' || body[0] == '[')
+        if (json)
             reply.kind = REPLY_JSON;
         if (header != NULL) {
             text_copy(pending->header, sizeof(pending->header), header);

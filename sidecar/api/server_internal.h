@@ -33,6 +33,7 @@ struct connection {
 
 struct api_pending {
     struct api_server *server;
+    enum api_order_kind kind;
     struct exchange *exchange; /* NULL: the client has gone */
     struct api_pending *next;
     json_t *body; /* what order.body points to, owned */
