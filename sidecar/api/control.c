@@ -268,11 +268,14 @@ static bool impossible(const struct api_state *state, const struct wish *wish,
     }
     bool sync = sync_demands(state, wish);
     if (wish->candidate[0] != '\0') {
-        if (sync && !names_has(&state->view->store.sync.standbys, wish->candidate)) {
+        bool exists = member_exists(state, wish->candidate);
+        bool outside = sync && !names_has(&state->view->store.sync.standbys, wish->candidate);
+        /* Patroni looks at /sync first, and for a switchover only. */
+        if (outside && (exists || strcmp(wish->action, "switchover") == 0)) {
             *ret_reply = reply_text(412, "candidate name does not match with sync_standby");
             return true;
         }
-        if (member_exists(state, wish->candidate))
+        if (exists)
             return false;
         *ret_reply = reply_text(412, "candidate does not exists");
         return true;

@@ -101,6 +101,7 @@ static const struct {
     /* Design part 4: outside /sync only after the leader was lost. */
     { LEADER, PLAIN, "POST /failover", "{\"candidate\":\"c\"}", 412,
       "candidate name does not match with sync_standby" },
+    { LEADER, PLAIN, "POST /failover", "{\"candidate\":\"x\"}", 412, "candidate does not exists" },
     { STANDBY, UNLOCKED, "POST /failover", "{\"candidate\":\"c\"}", 0, "failover" },
     { STANDBY, UNLOCKED, "POST /failover", "{\"candidate\":\"x\"}", 412,
       "candidate does not exists" },
