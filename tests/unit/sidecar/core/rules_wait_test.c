@@ -193,7 +193,7 @@ START_TEST(idle)
     ck_assert_str_eq(decision.reason, "streaming from b");
     view.pg.streaming = false;
     decision = DECIDES(&view, "idle", ACT_WAIT);
-    ck_assert_str_eq(decision.reason, "following b");
+    ck_assert_str_eq(decision.reason, "not streaming from b");
     /* The key of a former process of ours: it must run out first. */
     view.store.leader[0] = 'a';
     decision = DECIDES(&view, "idle", ACT_WAIT);
