@@ -95,8 +95,9 @@ static void guard_reap(struct guard *guard, struct mono now)
         if (!child_reaped(&guard->child, (int)info.si_pid, status, now))
             continue;
         tool_kill(&guard->tool, PROTO_END_CANCELLED, now);
-        say("child %d ended with wait status 0x%x -> kill what it left behind", (int)info.si_pid,
-            (unsigned)status);
+        say("child %d ended by %s %d -> kill what it left behind", (int)info.si_pid,
+            WIFSIGNALED(status) ? "signal" : "itself, exit status",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
 }
 
