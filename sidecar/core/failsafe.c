@@ -92,7 +92,8 @@ bool failsafe_bars(const struct view *view, char ret_why[LIMIT_REASON])
     if (!failsafe_leaves_out(view, view->self))
         return false;
     (void)snprintf(ret_why, LIMIT_REASON,
-                   "/failsafe does not name this member: the former leader may go on without it");
+                   "/failsafe does not name this member: the former leader may go on without it; a "
+                   "person deletes that key once all whom it names are lost for good");
     return true;
 }
 
