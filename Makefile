@@ -25,11 +25,17 @@ VERSION := 0.1.0
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
+# CROSS=aarch64-linux-gnu- compiles for another architecture with Debian's tools and libraries for it (tests/cross).
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(CROSS)gcc
 endif
 ifeq ($(origin AR),default)
-AR := ar
+AR := $(CROSS)ar
+endif
+STRIP := $(CROSS)strip
+ifneq ($(CROSS),)
+MUSL_CC := $(CC) -specs=/usr/lib/$(patsubst %-gnu-,%-musl,$(CROSS))/musl-gcc.specs
+export PKG_CONFIG_LIBDIR := /usr/lib/$(CROSS:-=)/pkgconfig:/usr/share/pkgconfig
 endif
 
 Q := $(if $(V),,@)
@@ -188,7 +194,7 @@ FLAGS_NOW = $(shell $(CC) --version 2>/dev/null | head -n 1) $(shell . /etc/os-r
 # Goals that run elsewhere compile nothing here.
 COMPILES := $(if $(MAKECMDGOALS),$(filter-out clean $(if $(PGVIGIL_DEV),,$(INNER)),$(MAKECMDGOALS)),all)
 ifneq ($(COMPILES),)
-MISSING := $(shell for program in $(CC) $(MUSL_CC) pkg-config; do command -v $$program >/dev/null || echo $$program; done; \
+MISSING := $(shell for program in $(CC) $(firstword $(MUSL_CC)) pkg-config; do command -v $$program >/dev/null || echo $$program; done; \
 	for package in $(PACKAGES); do pkg-config --exists $$package 2>/dev/null || echo $$package; done)
 ifneq ($(MISSING),)
 $(error not here: $(MISSING). On Debian 13: apt-get install $(DEBIAN_PACKAGES))
@@ -279,7 +285,7 @@ $(BUILD)/pgvigil-guard: $(GUARD_OBJ)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  LINK    $@')
 	$(Q)$(MUSL_CC) -static -Wl,--gc-sections -o $(BUILD)/musl/pgvigil-guard.debug $^
-	$(Q)strip -o $@ $(BUILD)/musl/pgvigil-guard.debug
+	$(Q)$(STRIP) -o $@ $(BUILD)/musl/pgvigil-guard.debug
 
 -include $(ALL_OBJ:.o=.d) $(GUARD_OBJ:.o=.d)
 
