@@ -45,24 +45,31 @@ static const char *url_of(const struct sidecar *sidecar, const json_t *present, 
     return url != NULL ? url : "";
 }
 
-/* Patroni's form: name -> api_url. Where the mode is off, what stands there is emptied. */
-void sidecar_publish_failsafe(struct sidecar *sidecar)
+/* Patroni's form: name -> api_url. True: one there should be, in `ret_json`. */
+static bool wanted_failsafe(const struct sidecar *sidecar, struct text *ret_json)
 {
     struct names names = failsafe_members(sidecar->view);
     auto_json json_t *present = present_failsafe(sidecar);
-    if (names.n == 0 && json_object_size(present) == 0) {
-        publish_failsafe(sidecar->publish, NULL);
-        return;
-    }
+    if (names.n == 0 && json_object_size(present) == 0)
+        return false;
     struct member self = { .pause = false };
     sidecar_urls(sidecar, &self);
     auto_json json_t *wanted = json_object();
     for (size_t i = 0; i < names.n; i++)
         json_object_set_new(wanted, names.name[i],
                             json_string(url_of(sidecar, present, names.name[i], &self)));
-    auto_text struct text text = text_new(LIMIT_FILE);
-    json_write(&text, wanted);
-    publish_failsafe(sidecar->publish, text_str(&text));
+    json_write(ret_json, wanted);
+    return true;
+}
+
+/* Where the mode is off, what stands there is emptied. What begins to be written is in doubt at once:
+ * the round of this very cycle must not ask the former members only. */
+void sidecar_publish_failsafe(struct sidecar *sidecar)
+{
+    auto_text struct text wanted = text_new(LIMIT_FILE);
+    bool some = wanted_failsafe(sidecar, &wanted);
+    publish_failsafe(sidecar->publish, some ? text_str(&wanted) : NULL);
+    sidecar->view->store.failsafe_committed = publish_failsafe_committed(sidecar->publish);
 }
 
 /* --- the round --- */
@@ -89,9 +96,7 @@ void sidecar_failsafe_cycle(struct sidecar *sidecar)
 {
     struct failsafe_list list = { .usable = false };
     struct names others;
-    /* This very cycle may have begun to write: what is under way asks the former members. */
-    if (publish_failsafe_committed(sidecar->publish) && view_is_primary(sidecar->view) &&
-        failsafe_others(sidecar->view, &others))
+    if (view_is_primary(sidecar->view) && failsafe_others(sidecar->view, &others))
         fill_list(sidecar, &others, &list);
     failsafe_round_set(sidecar->failsafe, &list);
 }
@@ -153,6 +158,5 @@ bool sidecar_failsafe_active(const struct sidecar *sidecar)
     struct mono now = loop_now(sidecar->loop);
     if (mono_before(now, sidecar->memory.promised_until))
         return true;
-    return lease->held_once && lease->held_until.ms == lease->promised_until.ms &&
-           lease_holds(lease, now);
+    return lease->held_once && lease_by_promise(lease) && lease_holds(lease, now);
 }

@@ -89,6 +89,8 @@ bool lease_holds(const struct lease *lease, struct mono now);
  * where `sent` is the instant before the first request left. Counts only, as a renewal does, if the
  * lease still held at `sent`; false: it did not. `ttl_ms` is what the members were told. */
 bool lease_promised(struct lease *lease, struct mono sent, int64_t ttl_ms);
+/* Is it the promises, and not a renewal, that held_until stands on? */
+bool lease_by_promise(const struct lease *lease);
 /* The id is gone, or not to be used any more. What does not hang on it stays: the promises of the
  * others, and a lift. */
 void lease_forget_id(struct lease *lease);

@@ -134,6 +134,11 @@ bool lease_promised(struct lease *lease, struct mono sent, int64_t ttl_ms)
     return true;
 }
 
+bool lease_by_promise(const struct lease *lease)
+{
+    return lease->promised_until.ms != 0 && lease->held_until.ms == lease->promised_until.ms;
+}
+
 void lease_forget_id(struct lease *lease)
 {
     struct lease kept = { .ttl_ms = lease->ttl_ms, .lifted = lease->lifted, .tried = lease->tried };

@@ -77,19 +77,13 @@ static const struct lease *lease_of(const struct failsafe_round *round)
     return lease_keeper_lease(round->spec.keeper);
 }
 
-/* Is it a promise that the lease is held by now, and not a renewal? */
-static bool by_promise(const struct lease *lease)
-{
-    return lease->promised_until.ms != 0 && lease->held_until.ms == lease->promised_until.ms;
-}
-
 static struct mono due_at(const struct failsafe_round *round)
 {
     const struct lease *lease = lease_of(round);
     struct mono due = failsafe_due(lease);
     if (due.ms == MONO_NEVER.ms)
         return due;
-    if (by_promise(lease))
+    if (lease_by_promise(lease))
         due = mono_min(due, mono_add(round->accepted, round->ttl_ms / 4));
     return mono_max(due, round->retry_at);
 }
@@ -97,7 +91,7 @@ static struct mono due_at(const struct failsafe_round *round)
 static void note_end(struct failsafe_round *round)
 {
     const struct lease *lease = lease_of(round);
-    if (!round->active || (by_promise(lease) && lease_holds(lease, clock_mono())))
+    if (!round->active || (lease_by_promise(lease) && lease_holds(lease, clock_mono())))
         return;
     round->active = false;
     round->complaint[0] = '\0';
@@ -137,7 +131,7 @@ static void accepted_by_all(struct failsafe_round *round)
     round->retry_at = (struct mono){ 0 };
     round->complaint[0] = '\0';
     lease_keeper_promised(round->spec.keeper, round->sent, round->ttl_ms);
-    if (!round->active && by_promise(lease_of(round))) {
+    if (!round->active && lease_by_promise(lease_of(round))) {
         round->active = true;
         log_warn("failsafe: etcd does not answer, and every member of /failsafe acknowledges us "
                  "(%d) -> going on as primary",

@@ -27,9 +27,7 @@ static enum leading_by held_by(const struct view *view, const struct lease *leas
         return LEADING_NO_DEADLINE;
     if (!lease_holds(lease, now))
         return LEADING_ENDING;
-    bool promised =
-        lease->promised_until.ms != 0 && lease->held_until.ms == lease->promised_until.ms;
-    return promised || lease->keyless ? LEADING_PROMISES : LEADING_LEASE;
+    return lease_by_promise(lease) || lease->keyless ? LEADING_PROMISES : LEADING_LEASE;
 }
 
 struct leading leading_of(const struct view *view, const struct lease *lease, struct mono now)

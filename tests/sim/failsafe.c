@@ -52,16 +52,13 @@ static void publish_members(struct sim *sim, int i)
     if (sim->mutation == MUT_NAMED_UNPROMISED)
         node->view.lease.promised_until = (struct mono){ 0 };
     struct names names = failsafe_members(&node->view);
-    if (set_of(&names) != node->cache.failsafe.names)
-        write_members(sim, i, set_of(&names));
+    if (set_of(&names) == node->cache.failsafe.names)
+        return;
+    write_members(sim, i, set_of(&names));
+    node->view.store.failsafe_committed = failsafe_committed(node);
 }
 
 /* ---- the round ------------------------------------------------------------------------ */
-
-static bool by_promise(const struct lease *lease)
-{
-    return lease->promised_until.ms != 0 && lease->held_until.ms == lease->promised_until.ms;
-}
 
 static struct mono due_at(const struct node *node)
 {
@@ -69,7 +66,7 @@ static struct mono due_at(const struct node *node)
     struct mono due = failsafe_due(&node->lease);
     if (due.ms == MONO_NEVER.ms)
         return due;
-    if (by_promise(&node->lease))
+    if (lease_by_promise(&node->lease))
         due = mono_min(due, mono_add(round->accepted, node->lease.ttl_ms / 4));
     return mono_max(due, round->retry_at);
 }
@@ -201,8 +198,7 @@ void failsafe_cycle(struct sim *sim, int i)
     if (!sim->failsafe)
         return;
     publish_members(sim, i);
-    bool usable = failsafe_committed(node) && view_is_primary(&node->view) &&
-                  failsafe_others(&node->view, &others);
+    bool usable = view_is_primary(&node->view) && failsafe_others(&node->view, &others);
     if (sim->mutation == MUT_ROUND_UNWRITTEN && node->cache.failsafe.mod != 0) {
         others = failsafe_members(&node->view);
         names_remove(&others, node->view.self);
