@@ -36,8 +36,9 @@ static bool clear_head(struct sidecar *sidecar, struct mono now)
     bool slept = sidecar->cycled_at.ms != 0 && gap_ms > 3 * SIDECAR_CALM_MS;
     sidecar->wall_offset_ms = offset_ms;
     if (slept)
-        log_warn("cycle: nothing ran here for %lld ms: this process, or its whole node, stood still",
-                 (long long)gap_ms);
+        log_warn(
+            "cycle: nothing ran here for %lld ms: this process, or its whole node, stood still",
+            (long long)gap_ms);
     return !jumped && !slept;
 }
 

@@ -205,7 +205,8 @@ bool rule_idle(const struct view *view, struct decision *decision)
                    "reinit this member to replace its data",
                    view->store.leader, view->pg.archive ? ", nor has the archive brought it" : "");
     if (view_other_leads(view))
-        return say(decision, ACT_WAIT, view->pg.streaming ? "streaming from %s" : "not streaming from %s",
+        return say(decision, ACT_WAIT,
+                   view->pg.streaming ? "streaming from %s" : "not streaming from %s",
                    view->store.leader);
     return say(decision, ACT_WAIT, "nothing to do");
 }
