@@ -57,6 +57,20 @@ json_t *sidecar_pending_restart(const struct pg_facts *facts)
     return reason;
 }
 
+json_t *sidecar_member_extras(const struct pg_facts *facts, const char *scheduled)
+{
+    json_t *extras = json_object();
+    json_t *restart;
+    if (facts->n_pending > 0)
+        json_object_set_new(extras, "pending_restart_reason", sidecar_pending_restart(facts));
+    if (facts->queryable && facts->in_recovery && facts->archive_recovery)
+        json_object_set_new(extras, "replication_state", json_string("in archive recovery"));
+    if (scheduled != NULL &&
+        json_parse(scheduled, strlen(scheduled), "scheduled restart", &restart, NULL) == ERR_OK)
+        json_object_set_new(extras, "scheduled_restart", restart);
+    return extras;
+}
+
 static void publish_own_member(struct sidecar *sidecar)
 {
     const struct pg_facts *facts = postgres_facts(sidecar->postgres);
@@ -67,9 +81,8 @@ static void publish_own_member(struct sidecar *sidecar)
     sidecar_positions(facts, &member);
     member.pause = sidecar->settings->pause;
     member.checkpoint_pending = view_is_primary(sidecar->view) && !sidecar->view->pg.checkpointed;
-    auto_json json_t *extras = json_object();
-    if (facts->n_pending > 0)
-        json_object_set_new(extras, "pending_restart_reason", sidecar_pending_restart(facts));
+    auto_json json_t *extras =
+        sidecar_member_extras(facts, control_local_scheduled(sidecar->control_local));
     auto_json json_t *json = member_to_json(&member, extras);
     auto_text struct text text = text_new(LIMIT_HTTP_BODY);
     json_write(&text, json);

@@ -11,5 +11,6 @@
 enum err_code member_from_json(const char *name, const char *bytes, size_t len,
                                struct member *ret_member, struct err *err);
 /* New reference; write it with json_write. `extras` (object, borrowed, may be NULL) holds what struct
- * member does not: pending_restart_reason, scheduled_restart, proxy_url; it comes last. */
+ * member does not: pending_restart_reason, scheduled_restart, a replication_state other than
+ * streaming; it comes last. */
 json_t *member_to_json(const struct member *member, const json_t *extras);

@@ -132,6 +132,7 @@ static void on_alarm(void *arg)
     forget_schedule(local);
     if (reason != NULL) {
         log_info("rest: scheduled restart is due, but %s -> dropped", reason);
+        wake(local); /* the member key shows none any more */
         return;
     }
     log_info("rest: scheduled restart is due -> restart");

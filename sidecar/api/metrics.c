@@ -1,5 +1,6 @@
 /* GET /metrics (patroni-compat 2.6), and our own under pgvigil_. Prometheus' text form, without
  * times. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,14 +118,18 @@ static void add_cluster(struct metrics *to, const struct api_state *state)
           api_paused(state));
 }
 
+/* The names of Patroni's states in lower case, not their texts. */
 static void add_state(struct metrics *to, const struct api_state *state)
 {
+#define STATE_WORD(name, text) [MEMBER_##name] = #name,
+    static const char *const words[] = { MEMBER_STATES(STATE_WORD) };
+#undef STATE_WORD
     text_add(&to->text, "# HELP patroni_postgres_state Numeric representation of Postgres state.\n"
                         "# Values: ");
     for (int i = 0; i < MEMBER_STATE_UNKNOWN; i++) {
         text_addf(&to->text, "%s%d=", i > 0 ? ", " : "", i);
-        for (const char *c = member_state_name((enum member_state)i); *c != '\0'; c++)
-            text_add_bytes(&to->text, *c == ' ' ? "_" : c, 1);
+        for (const char *c = words[i]; *c != '\0'; c++)
+            text_addf(&to->text, "%c", tolower(*c));
     }
     int value = state->postgres.state == MEMBER_STATE_UNKNOWN ? -1 : (int)state->postgres.state;
     text_addf(&to->text, "\n# TYPE patroni_postgres_state gauge\npatroni_postgres_state{%s} %d\n",

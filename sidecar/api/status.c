@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "sidecar/api/routes.h"
 #include "sidecar/core/accept.h"
 #include "sidecar/patroni.h"
@@ -47,6 +48,13 @@ static void set_raw(json_t *object, const char *key, const char *json)
     json_t *value;
     if (json != NULL && json_parse(json, strlen(json), key, &value, NULL) == ERR_OK)
         json_object_set_new(object, key, value);
+}
+
+/* The member key tells as well which postmaster was meant; Patroni leaves that out here. */
+static void add_scheduled_restart(json_t *body, const char *scheduled)
+{
+    set_raw(body, "scheduled_restart", scheduled);
+    (void)json_object_del(json_object_get(body, "scheduled_restart"), "postmaster_start_time");
 }
 
 static json_t *xlog_json(const struct api_postgres *postgres)
@@ -142,7 +150,9 @@ static void add_identity(json_t *body, const struct api_state *state)
     json_object_set_new(patroni, "scope", json_string(state->scope));
     json_object_set_new(patroni, "name", json_string(state->name));
     json_object_set_new(body, "patroni", patroni);
-    set_raw(body, "scheduled_restart", state->scheduled_restart);
+    add_scheduled_restart(body, state->scheduled_restart);
+    if (log_dropped() > 0) /* there is no queue whose size could be told */
+        json_object_set_new(body, "logger_records_lost", json_integer((json_int_t)log_dropped()));
 }
 
 static const char *state_text(const struct api_state *state)

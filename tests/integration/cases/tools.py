@@ -175,6 +175,26 @@ class CheckPatroni:
         return done.stdout
 
 
+def scheduled_restart(context, cluster, node, check):
+    """A restart that is to come is in the member's key: each tool shows it, and flush takes it away."""
+    tool = Patronictl(cluster)
+    context.more.append(tool.close)
+
+    def seen():
+        return next(m for m in node.rest("/cluster")[1]["members"] if m["name"] == node.name).get("scheduled_restart")
+    status, body = node.rest("/restart", "POST", {"schedule": "2099-01-01T00:00:00+00:00", "restart_pending": True})
+    assert (status, body) == (202, "Restart scheduled"), (status, body)
+    wait_for("the scheduled restart in /cluster", seen, 5)
+    check("cluster_has_scheduled_action", want=2)
+    row = tool.members()[node.name]
+    assert "2099-01-01" in row["Scheduled restart"], row
+    assert "2099-01-01" in node.exec("pgvigilctl", "-c", "/etc/pgvigil/pgvigil.yml", "list"), "not in pgvigilctl list"
+    out = tool("flush", "demo", node.name, "restart", "--force")
+    assert f"Success: flush scheduled restart for member {node.name}" in out, out
+    wait_for("no scheduled restart in /cluster", lambda: not seen(), 5)
+    check("cluster_has_scheduled_action")
+
+
 @case("check-patroni", short=True)
 def check_patroni(context):
     """Every check of check_patroni, in good days and in bad ones."""
@@ -190,6 +210,7 @@ def check_patroni(context):
     check("cluster_node_count", "--critical", "3:", want=2)
     check("cluster_is_in_maintenance")
     check("cluster_has_scheduled_action")
+    scheduled_restart(context, cluster, standby, check)
     digest = check("cluster_config_has_changed", "--hash", "0" * 32, want=2)
     new_hash = digest.split("is_configuration_changed")[0]
     assert "hash" in digest.lower(), new_hash
@@ -223,7 +244,7 @@ def check_patroni(context):
     standby.stop(30)
     wait_for("one member", lambda: "CRITICAL" in check("cluster_has_replica", "--critical", "1:", want=(2, 3)), 20, 0.5)
     check("cluster_has_leader")
-    return "13 checks"
+    return "14 checks"
 
 
 class VipManager:

@@ -152,9 +152,11 @@ START_TEST(scheduled_for_another)
     snprintf(body, sizeof(body), "{\"schedule\":\"%s\"}", at);
     rest_expect(&world->rest, "POST /restart", body, 202, "Restart scheduled");
     world->stub.state.postgres.postmaster_start_us++;
+    int cycles = world->cycles;
     run_for(world->loop, 500);
     ck_assert(!world->orders.restart);
     ck_assert_ptr_null(control_local_scheduled(world->local));
+    ck_assert_int_gt(world->cycles, cycles); /* the member key shows it */
     world_free(world);
 }
 END_TEST

@@ -1,10 +1,13 @@
 /* Golden bodies of the GET endpoints (patroni-compat 2.3, 2.4, 2.6): keys, their order, types and
  * separators are what clients of Patroni rely on. */
 #include <check.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../support/api_stub.h"
+#include "base/log.h"
 #include "json/json.h"
 
 static struct api_stub stub;
@@ -50,7 +53,9 @@ START_TEST(patroni_of_a_standby)
     stub.state.pending_restart = true;
     stub.state.pending_restart_reason =
         "{\"max_connections\":{\"old_value\":\"100\",\"new_value\":\"200\"}}";
-    stub.state.scheduled_restart = "{\"schedule\":\"2026-03-01T00:00:00+00:00\"}";
+    stub.state.scheduled_restart =
+        "{\"schedule\":\"2026-03-01T00:00:00+00:00\",\"role\":\"replica\","
+        "\"postmaster_start_time\":\"2026-01-31T23:59:59.000000+00:00\"}";
     stub.state.running = "clone";
     stub.state.running_step = "base backup";
     stub.state.postgres.progress = "41 %";
@@ -66,7 +71,8 @@ START_TEST(patroni_of_a_standby)
            "\"pending_restart_reason\": {\"max_connections\": {\"old_value\": \"100\", "
            "\"new_value\": \"200\"}}, "
            "\"patroni\": {\"version\": \"4.1.4\", \"scope\": \"demo\", \"name\": \"b\"}, "
-           "\"scheduled_restart\": {\"schedule\": \"2026-03-01T00:00:00+00:00\"}, "
+           "\"scheduled_restart\": {\"schedule\": \"2026-03-01T00:00:00+00:00\", "
+           "\"role\": \"replica\"}, "
            "\"pgvigil\": {\"rule\": \"follow\", \"action\": \"wait\", "
            "\"reason\": \"streams from a\", \"running\": \"clone\", \"step\": \"base backup\", "
            "\"progress\": \"41 %\", "
@@ -183,7 +189,10 @@ START_TEST(metrics)
         "patroni_dcs_last_seen{scope=\"demo\",name=\"b\"} 1769904000\n",
         "patroni_pending_restart{scope=\"demo\",name=\"b\"} 0\n",
         "patroni_is_paused{scope=\"demo\",name=\"b\"} 0\n",
-        "# Values: 0=initializing_new_cluster, 1=initdb_failed, ",
+        "# Values: 0=initdb, 1=initdb_failed, 2=custom_bootstrap, 3=custom_bootstrap_failed, "
+        "4=creating_replica, 5=running, 6=starting, 7=bootstrap_starting, 8=start_failed, "
+        "9=restarting, 10=restart_failed, 11=stopping, 12=stopped, 13=stop_failed, 14=crashed\n"
+        "# TYPE patroni_postgres_state gauge\n",
         "patroni_postgres_state{scope=\"demo\",name=\"b\"} 5\n",
         "pgvigil_lease_left_seconds{scope=\"demo\",name=\"b\"} 0.000\n",
         "pgvigil_one_copy{scope=\"demo\",name=\"b\"} 0\n",
@@ -193,6 +202,29 @@ START_TEST(metrics)
         has_line(reply.body, lines[i]);
     ck_assert_ptr_nonnull(
         strstr(reply.body, "pgvigil_rule_total{scope=\"demo\",name=\"b\",rule=\""));
+    reply_done(&reply);
+}
+END_TEST
+
+/* 2.3: lines that nobody read are told; the only case in which the marker is there. */
+START_TEST(lost_log_lines_are_told)
+{
+    api_stub_leader(&stub);
+    struct reply reply = api_stub_ask(&stub, "GET /patroni", NULL);
+    ck_assert_ptr_null(strstr(reply.body, "logger_"));
+    reply_done(&reply);
+    int ends[2], before = dup(STDERR_FILENO);
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], "full", 4) > 0)
+        ;
+    ck_assert_int_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    log_error("nobody reads this");
+    ck_assert_int_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
+    close(before);
+    close(ends[0]);
+    close(ends[1]);
+    reply = api_stub_ask(&stub, "GET /patroni", NULL);
+    ck_assert_ptr_nonnull(strstr(reply.body, ", \"logger_records_lost\": 1, "));
     reply_done(&reply);
 }
 END_TEST
@@ -242,6 +274,7 @@ static Suite *suite(void)
     tcase_add_test(tcase, cluster);
     tcase_add_test(tcase, keys_of_the_store);
     tcase_add_test(tcase, metrics);
+    tcase_add_test(tcase, lost_log_lines_are_told);
     tcase_add_test(tcase, one_copy_is_said);
     tcase_add_test(tcase, witness);
     suite_add_tcase(suite, tcase);
