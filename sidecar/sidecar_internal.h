@@ -131,8 +131,7 @@ bool sidecar_history(void *arg, struct text *to);
 void sidecar_publish(struct sidecar *sidecar);
 void sidecar_positions(const struct pg_facts *facts, struct member *member);
 json_t *sidecar_pending_restart(const struct pg_facts *facts); /* new reference */
-/* What the member key has and struct member has not (patroni-compat 3.4). New reference.
- * `scheduled`: of control_local_scheduled. */
+/* What the member key has and struct member has not (patroni-compat 3.4); a new reference. */
 json_t *sidecar_member_extras(const struct pg_facts *facts, const char *scheduled);
 
 /* sidecar_reload.c */
