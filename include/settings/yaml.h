@@ -1,7 +1,8 @@
 #pragma once
 /* YAML to a JSON tree, so that everything behind works on one kind of tree. Plain scalars are typed
  * as PyYAML does it (YAML 1.1: on, off, yes, no are booleans, ~ is null, 010 is octal); quoted ones are
- * texts. Anchors and aliases are followed; "<<" merges. One document. */
+ * texts. Anchors and aliases are followed; "<<" merges. One document;
+ * a key that a mapping has twice is an error: the one that is read last would win in silence. */
 #include <jansson.h>
 #include <stddef.h>
 

@@ -80,6 +80,11 @@ static enum err_code convert_pair(struct reading *reading, const yaml_node_pair_
         return complain(reading, key, ERR_INVALID, "a key with a zero byte", err);
     if (strcmp(name, "<<") == 0 && key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
         return merge(reading, key, merged, value, err);
+    if (json_object_get(object, name) != NULL)
+        return err_set(err, ERR_INVALID,
+                       "%s: line %zu, column %zu: the key %.*s is there twice: remove one of them",
+                       reading->name, key->start_mark.line + 1, key->start_mark.column + 1,
+                       LIMIT_NAME, name);
     json_object_set(object, name, value);
     return ERR_OK;
 }
@@ -155,6 +160,39 @@ static enum err_code convert_document(yaml_document_t *document, const char *nam
     return convert(&reading, 1, 0, ret_tree, err); /* the root is node 1 */
 }
 
+/* A byte that is no text at all: libyaml tells its offset and no line. */
+static size_t line_of(const yaml_parser_t *parser, const char *bytes, size_t len)
+{
+    size_t line = parser->problem_mark.line;
+    for (size_t i = 0; parser->error == YAML_READER_ERROR && i < len && i < parser->problem_offset;
+         i++)
+        line += bytes[i] == '\n';
+    return line + 1;
+}
+
+static enum err_code parser_error(const yaml_parser_t *parser, const char *name, size_t line,
+                                  struct err *err)
+{
+    return err_set(
+        err, ERR_INVALID, "%s: line %zu, column %zu: %s%s%s", name, line,
+        parser->problem_mark.column + 1, parser->problem == NULL ? "not YAML" : parser->problem,
+        parser->context == NULL ? "" : " ", parser->context == NULL ? "" : parser->context);
+}
+
+/* What follows "---" would be read by nobody. */
+static enum err_code check_end(yaml_parser_t *parser, const char *name, struct err *err)
+{
+    yaml_document_t next;
+    enum err_code code = ERR_OK;
+    if (!yaml_parser_load(parser, &next))
+        return parser_error(parser, name, parser->problem_mark.line + 1, err);
+    if (yaml_document_get_root_node(&next) != NULL)
+        code = err_set(err, ERR_INVALID, "%s: line %zu: a second document (---): one is expected",
+                       name, next.start_mark.line + 1);
+    yaml_document_delete(&next);
+    return code;
+}
+
 enum err_code yaml_parse(const char *bytes, size_t len, const char *name, json_t **ret_tree,
                          struct err *err)
 {
@@ -168,14 +206,12 @@ enum err_code yaml_parse(const char *bytes, size_t len, const char *name, json_t
         return err_set(err, ERR_SYSTEM, "%s: libyaml does not start", name);
     yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, len);
     if (yaml_parser_load(&parser, &document)) {
-        code = convert_document(&document, name, ret_tree, err);
+        code = check_end(&parser, name, err);
+        if (code == ERR_OK)
+            code = convert_document(&document, name, ret_tree, err);
         yaml_document_delete(&document);
     } else {
-        code = err_set(err, ERR_INVALID, "%s: line %zu, column %zu: %s%s%s", name,
-                       parser.problem_mark.line + 1, parser.problem_mark.column + 1,
-                       parser.problem == NULL ? "not YAML" : parser.problem,
-                       parser.context == NULL ? "" : " ",
-                       parser.context == NULL ? "" : parser.context);
+        code = parser_error(&parser, name, line_of(&parser, bytes, len), err);
     }
     yaml_parser_delete(&parser);
     return code;

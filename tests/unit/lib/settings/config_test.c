@@ -252,18 +252,18 @@ END_TEST
 /* patroni-compat 2.1: those of https count only with TLS, and then they win. */
 START_TEST(extra_headers)
 {
-    static const char plain[] =
-        "restapi: {listen: ':8008', connect_address: 'a:1', %s"
-        "http_extra_headers: {A: 1, B: x}, https_extra_headers: {B: y, C: z}}";
-    char yaml[300];
-    snprintf(yaml, sizeof(yaml), plain, "");
-    struct config *config = load_text(minimal, yaml, false);
+    static const char http[] = "{A: 1, B: x}", https[] = "{B: y, C: z}";
+    setenv("PGVIGIL_RESTAPI_HTTP_EXTRA_HEADERS", http, 1);
+    setenv("PGVIGIL_RESTAPI_HTTPS_EXTRA_HEADERS", https, 1);
+    struct config *config = load_text(minimal, "", false);
     ck_assert_uint_eq(config->restapi.headers.n, 2);
     ck_assert_str_eq(config->restapi.headers.item[0], "A: 1");
     ck_assert_str_eq(config->restapi.headers.item[1], "B: x");
     config_free(config);
-    snprintf(yaml, sizeof(yaml), plain, "certfile: /c, ");
-    config = load_text(minimal, yaml, false);
+    setenv("PGVIGIL_RESTAPI_HTTP_EXTRA_HEADERS", http, 1); /* read, they were gone */
+    setenv("PGVIGIL_RESTAPI_HTTPS_EXTRA_HEADERS", https, 1);
+    setenv("PGVIGIL_RESTAPI_CERTFILE", "/c", 1);
+    config = load_text(minimal, "", false);
     ck_assert_uint_eq(config->restapi.headers.n, 3);
     ck_assert_str_eq(config->restapi.headers.item[1], "B: y");
     ck_assert_str_eq(config->restapi.headers.item[2], "C: z");

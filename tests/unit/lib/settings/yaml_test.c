@@ -77,7 +77,7 @@ static const struct {
     { "a:\n  b:\n    - c: d\n    -\n", "{\"a\":{\"b\":[{\"c\":\"d\"},null]}}" },
     { "{\"json\": [1, null, true]}", "{\"json\":[1,null,true]}" },
     { "on: 1\n5: x\n", "{\"on\":1,\"5\":\"x\"}" },
-    { "a: 1\na: 2\n", "{\"a\":2}" },
+    { "---\na: 1\n...\n", "{\"a\":1}" },
     { "x: &base {a: 1, b: 2}\ny: {<<: *base, b: 3}\n",
       "{\"x\":{\"a\":1,\"b\":2},\"y\":{\"b\":3,\"a\":1}}" },
     { "x: &p {a: 1}\nq: &q {b: 2}\ny: {<<: [*p, *q], c: 3}\n",
@@ -109,6 +109,13 @@ static const struct {
     { "<<: [5]\n", "wants mappings" },
     { "a: *nobody\n", "f: line 1" },
     { "a: \t- \x01\n", "f: line" },
+    { "a: 1\nb: 2\na: 3\n", "f: line 3, column 1: the key a is there twice" },
+    { "a:\n  b: 1\n  'b': 1\n", "f: line 3, column 3: the key b is there twice" },
+    { "a: 1\n---\nb: 2\n", "f: line 2: a second document" },
+    { "a: 1\nb: [\n---\n", "f: line 3" },
+    { "a: 1\n--- [\n", "f: line 3" },
+    { "a: 1\nb: \"\xff\"\n", "f: line 2" },
+    { "a: 1\n\nb: \x01\n", "f: line 3" },
 };
 
 START_TEST(refuses_others)
