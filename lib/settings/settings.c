@@ -82,8 +82,8 @@ static enum err_code set_number(const struct option *option, struct settings *se
     return code;
 }
 
-static enum err_code set_fields(struct settings *settings, json_t *tree, struct text *warnings,
-                                struct err *err)
+static enum err_code set_fields(struct settings *settings, json_t *tree, const char *whose,
+                                struct text *warnings, struct err *err)
 {
     struct option_table table = settings_options();
     for (size_t i = 0; i < table.n; i++) {
@@ -93,9 +93,19 @@ static enum err_code set_fields(struct settings *settings, json_t *tree, struct 
                                  ? set_number(option, settings, value, warnings, err)
                                  : option_set(option, settings, value, err);
         if (code != ERR_OK)
-            return err_wrap(err, "config: %s", option->path);
+            return err_wrap(err, "%s: %s", whose, option->path);
     }
     return ERR_OK;
+}
+
+/* Also what the file of this very member hides: it would be wrong on the others. */
+static enum err_code check_store(json_t *tree, struct err *err)
+{
+    struct settings *alone = mem_struct(struct settings);
+    auto_text struct text unsaid = text_new(LIMIT_FILE); /* set_fields() says it of the whole */
+    enum err_code code = set_fields(alone, tree, "config", &unsaid, err);
+    settings_free(alone);
+    return code;
 }
 
 static json_t *object_at(const json_t *tree, const char *section, const char *key)
@@ -142,9 +152,12 @@ static enum err_code build(struct settings *settings, const json_t *store, json_
     option_check_unknown(option_table(), tree, OPTION_STORE, "config", warnings);
     settings->store_parameters = object_at(tree, "postgresql", "parameters");
     warn_local_parameters(file, warnings);
+    enum err_code code = check_store(tree, err);
+    if (code != ERR_OK)
+        return code;
     lay_file_over(tree, file);
     settings->postgresql = json_deep_copy(json_object_get(tree, "postgresql"));
-    enum err_code code = set_fields(settings, tree, warnings, err);
+    code = set_fields(settings, tree, "local file", warnings, err);
     return code == ERR_OK ? check(settings, err) : code;
 }
 

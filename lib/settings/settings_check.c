@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "settings/parameters.h"
 #include "settings/settings.h"
 #include "json/json.h"
 
@@ -33,6 +34,16 @@ static void note_login(struct text *report, const char *role, const struct confi
                   role, login->username);
 }
 
+/* What PostgreSQL 17 would not take, as far as it is known without one. */
+static void note_parameters(struct text *report, const struct settings *settings,
+                            const struct config *config)
+{
+    struct parameters parameters;
+    const struct parameter_node node = { .primary = true };
+    parameters_build(settings, config, &node, &parameters, report);
+    parameters_done(&parameters);
+}
+
 static enum err_code check_settings(const struct config *config, bool witness, struct text *report,
                                     struct err *err)
 {
@@ -40,10 +51,11 @@ static enum err_code check_settings(const struct config *config, bool witness, s
     struct settings *settings;
     enum err_code code = settings_new(first, config, &settings, report, err);
     if (code != ERR_OK)
-        return err_wrap(err, "bootstrap.dcs");
+        return text_starts_with(err->text, "config: ") ? err_wrap(err, "bootstrap.dcs") : code;
     if (!witness) {
         note_login(report, "superuser", &config->postgresql.superuser);
         note_login(report, "replication", &config->postgresql.replication);
+        note_parameters(report, settings, config);
     }
     text_addf(report, "%s is configured: member %s of cluster %s, REST on %s, ",
               witness ? "witness" : "data node", config->name, config->scope,

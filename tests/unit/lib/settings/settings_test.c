@@ -167,6 +167,18 @@ START_TEST(bad_values)
 }
 END_TEST
 
+/* The file of this member would hide it; that of another one does not. */
+START_TEST(bad_values_under_the_file)
+{
+    struct settings *settings = NULL;
+    static const char file[] = "{\"postgresql\":{\"parameters\":{\"work_mem\":\"8MB\"}}}";
+    ck_assert_int_eq(build("{\"postgresql\":{\"parameters\":5}}", file, &settings), ERR_INVALID);
+    ck_assert_msg(text_starts_with(err.text, "config: postgresql.parameters: "), "%s", err.text);
+    ck_assert_int_eq(build("{}", "{\"postgresql\":{\"parameters\":5}}", &settings), ERR_INVALID);
+    ck_assert_msg(text_starts_with(err.text, "local file: postgresql.param"), "%s", err.text);
+}
+END_TEST
+
 START_TEST(unknown_settings)
 {
     struct settings *settings =
@@ -287,6 +299,7 @@ int main(void)
     tcase_add_test(tc, the_file_goes_over);
     tcase_add_test(tc, floors);
     tcase_add_loop_test(tc, bad_values, 0, COUNT(bad));
+    tcase_add_test(tc, bad_values_under_the_file);
     tcase_add_test(tc, unknown_settings);
     tcase_add_loop_test(tc, patching, 0, COUNT(patches));
     tcase_add_test(tc, first_config);
