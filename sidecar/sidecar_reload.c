@@ -48,6 +48,15 @@ void sidecar_reload(struct sidecar *sidecar)
         log_error("reload: %s -> keeping the former configuration", err.text);
         return;
     }
+    const char *other = config_other_identity(sidecar->config, config);
+    if (other != NULL) {
+        log_error(
+            "reload: %s has changed: a running sidecar keeps it, stop it first -> keeping the "
+            "former configuration",
+            other);
+        config_free(config);
+        return;
+    }
     log_warn_lines("reload", text_str(&warnings));
     if (config_needs_restart(sidecar->config, config))
         log_warn("reload: pgvigil or etcd3 has changed -> takes effect when the sidecar restarts");

@@ -128,6 +128,10 @@ struct config *config_free(struct config *config);
  * `pgvigil` and `etcd3`? */
 bool config_needs_restart(const struct config *former, const struct config *config);
 
+/* The key by which `config` is of another member, cluster or volume than `former`; NULL: of the same.
+ * A running sidecar cannot become that: its key, slot, name in /sync and Postgres are the former's. */
+const char *config_other_identity(const struct config *former, const struct config *config);
+
 /* "host:port", "[::1]:port", "a,b:port" or a host alone, which has `default_port`. Brackets are taken
  * off. False when it is none of these. */
 bool config_split_address(const char *address, int default_port, char ret_host[LIMIT_URL],

@@ -111,3 +111,24 @@ bool config_needs_restart(const struct config *former, const struct config *conf
 {
     return !same_section(former, config, "pgvigil") || !same_section(former, config, "etcd3");
 }
+
+static bool same_text(const char *one, const char *other)
+{
+    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
+}
+
+const char *config_other_identity(const struct config *former, const struct config *config)
+{
+    const struct {
+        const char *path, *former, *now;
+    } rows[] = {
+        { "name", former->name, config->name },
+        { "scope or namespace", former->prefix, config->prefix },
+        { "postgresql.data_dir", former->postgresql.data_dir, config->postgresql.data_dir },
+        { "pgvigil.state_dir", former->state_dir, config->state_dir },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (!same_text(rows[i].former, rows[i].now))
+            return rows[i].path;
+    return NULL;
+}

@@ -12,19 +12,24 @@ static const char managed[] =
     "pgvigil: {etcd: {data_dir: /etcd/data, members: [{name: n1, peer_url: 'http://1:2380', "
     "client_url: 'http://1:2379', api_url: 'http://1:8008'}]}}\n";
 
-/* YAML in the environment, as where no file is given. */
-static void be_configured(const char *etcd, const char *more)
+/* YAML in the environment, as where no file is given. `postgresql`: more of that section. */
+static void be_configured_with(const char *etcd, const char *postgresql, const char *more)
 {
     struct text yaml = text_new(10000);
     text_addf(&yaml,
               "scope: demo\n"
               "name: n1\n"
               "restapi: {listen: '*:8008', connect_address: '10.0.0.1:8008'}\n"
-              "postgresql: {listen: '*:5432', connect_address: '1:5432', data_dir: /data/pg}\n"
+              "postgresql: {listen: '*:5432', connect_address: '1:5432', data_dir: /data/pg%s}\n"
               "%s%s",
-              etcd, more);
+              postgresql, etcd, more);
     setenv("PGVIGIL_CONFIGURATION", text_str(&yaml), 1);
     text_done(&yaml);
+}
+
+static void be_configured(const char *etcd, const char *more)
+{
+    be_configured_with(etcd, "", more);
 }
 
 static struct config *config_of(const char *etcd, const char *more)
@@ -58,6 +63,36 @@ START_TEST(what_needs_a_restart)
 }
 END_TEST
 
+static void check_identity(const char *more, bool replace_name, const char *expected)
+{
+    struct config *former = config_of(external, "");
+    if (replace_name)
+        setenv("PGVIGIL_NAME", "n7", 1);
+    struct config *now = config_of(external, more);
+    unsetenv("PGVIGIL_NAME");
+    ck_assert_pstr_eq(config_other_identity(former, now), expected);
+    config_free(former);
+    config_free(now);
+}
+
+/* A reload makes no other member of a running one: its key, its slot and /sync have the former name. */
+START_TEST(who_it_is)
+{
+    check_identity("", false, NULL);
+    check_identity("tags: {nofailover: true}\n", false, NULL);
+    check_identity("", true, "name");
+    check_identity("namespace: /other\n", false, "scope or namespace");
+    check_identity("pgvigil: {state_dir: /elsewhere}\n", false, "pgvigil.state_dir");
+    setenv("PGVIGIL_POSTGRESQL_DATA_DIR", "/data/other", 1);
+    struct config *moved = config_of(external, "pgvigil: {state_dir: /data/pgvigil}\n");
+    unsetenv("PGVIGIL_POSTGRESQL_DATA_DIR");
+    struct config *former = config_of(external, "pgvigil: {state_dir: /data/pgvigil}\n");
+    ck_assert_str_eq(config_other_identity(former, moved), "postgresql.data_dir");
+    config_free(former);
+    config_free(moved);
+}
+END_TEST
+
 /* One file may serve all nodes: what it is checked for says what it is. */
 START_TEST(what_a_node_is)
 {
@@ -75,11 +110,32 @@ START_TEST(what_a_node_is)
 }
 END_TEST
 
+/* What PostgreSQL would not take is said before it is asked; an error of the file is said to be there. */
+START_TEST(parameters_of_the_file)
+{
+    struct text report = text_new(10000);
+    struct err err;
+    be_configured_with(external, ", parameters: {work_mem: 8XB, work_memm: 8MB, jit: {a: 1}}", "");
+    enum err_code code = settings_check(NULL, false, &report, &err);
+    ck_assert_msg(code == ERR_OK, "%s", err.text);
+    ck_assert_ptr_nonnull(strstr(text_str(&report), "work_mem: left out: expected a number"));
+    ck_assert_ptr_nonnull(strstr(text_str(&report), "work_memm: left out: this version"));
+    ck_assert_ptr_nonnull(strstr(text_str(&report), "jit: ignored: expected a text"));
+    be_configured_with(external, ", parameters: [a]", "");
+    ck_assert_int_eq(settings_check(NULL, false, &report, &err), ERR_INVALID);
+    ck_assert_str_eq(err.text, "local file: postgresql.parameters: expected a mapping of keys to "
+                               "values, not [\"a\"]");
+    text_done(&report);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config_check");
     TCase *tc = tcase_create("config_check");
     tcase_add_test(tc, what_needs_a_restart);
+    tcase_add_test(tc, who_it_is);
+    tcase_add_test(tc, parameters_of_the_file);
     tcase_add_test(tc, what_a_node_is);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
