@@ -122,9 +122,11 @@ static enum err_code load_store(struct ctl *ctl, struct ctl_cluster *cluster, st
         return ERR_OK;
     bool silent = keys.code == ERR_UNREACHABLE || keys.code == ERR_TIMEOUT;
     return err_set(err, keys.code, "cannot read the cluster from etcd: %s%s", keys.error,
-                   silent ? " (no quorum? pgvigilctl recover-quorum looks at each node, and asks "
-                            "before it changes anything)"
-                          : "");
+                   silent
+                       ? " (no quorum? pgvigilctl -d http://NODE:8008 list tells what a node saw "
+                         "last; pgvigilctl recover-quorum looks at each node, and asks "
+                         "before it changes anything)"
+                       : "");
 }
 
 /* ---- from a member ---------------------------------------------------------------------------- */

@@ -112,13 +112,13 @@ void ctl_table_write(struct text *to, const struct ctl_table *table, enum ctl_fo
 bool ctl_confirm(const char *question);
 /* The answer, `fallback` for an empty one; "" at the end of input. The caller frees it. */
 char *ctl_ask(const char *question, const char *fallback);
-
 /* ctl/diff.c: a unified diff of two texts, line by line, with three lines around each change. */
 void ctl_diff(struct text *to, const char *before, const char *after);
 
-/* ctl/edit.c */
-/* "a.b.c=value" into a tree; the value is YAML; null deletes. ERR_INVALID. */
+/* ctl/edit.c: "a.b.c=value" into a tree; the value is YAML; null deletes. ERR_INVALID. */
 enum err_code ctl_set(json_t *tree, const char *pair, const char *below, struct err *err);
+/* All settings, from YAML; nothing at all is ERR_INVALID: a broken pipe and no wish. */
+enum err_code ctl_parse_all(const char *name, struct text *yaml, json_t **ret, struct err *err);
 /* What PATCH /config needs to make `before` into `after`. New reference. */
 json_t *ctl_merge_patch(const json_t *before, const json_t *after);
 

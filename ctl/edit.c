@@ -68,6 +68,14 @@ enum err_code ctl_set(json_t *tree, const char *pair, const char *below, struct 
     return ERR_OK;
 }
 
+enum err_code ctl_parse_all(const char *name, struct text *yaml, json_t **ret, struct err *err)
+{
+    const char *bytes = text_str(yaml);
+    if (bytes[strspn(bytes, " \t\r\n")] == '\0')
+        return err_set(err, ERR_INVALID, "%s: empty: write {} to remove every setting", name);
+    return yaml_parse(bytes, yaml->len, name, ret, err);
+}
+
 json_t *ctl_merge_patch(const json_t *before, const json_t *after)
 {
     json_t *patch = json_object();

@@ -121,13 +121,14 @@ static enum err_code edit_text(struct text *text, struct err *err)
 
 /* ---- what is wanted --------------------------------------------------------------------------- */
 
-static enum err_code read_tree(const char *path, json_t **ret_tree, struct err *err)
+static enum err_code read_tree(const char *path, bool whole, json_t **ret_tree, struct err *err)
 {
     auto_text struct text text = text_new(LIMIT_FILE);
     enum err_code code = read_file(path, &text, err);
-    if (code == ERR_OK)
-        code = yaml_parse(text_str(&text), text.len, path, ret_tree, err);
-    return code;
+    if (code != ERR_OK)
+        return code;
+    return whole ? ctl_parse_all(path, &text, ret_tree, err)
+                 : yaml_parse(text_str(&text), text.len, path, ret_tree, err);
 }
 
 /* null deletes, objects are merged: as PATCH /config. */
@@ -151,7 +152,7 @@ static enum err_code apply_options(const struct ctl_args *args, json_t **tree, s
     enum err_code code = ERR_OK;
     if (args->replace != NULL) {
         json_t *other = NULL;
-        code = read_tree(args->replace, &other, err);
+        code = read_tree(args->replace, true, &other, err);
         if (code != ERR_OK)
             return code;
         json_decref(*tree);
@@ -159,7 +160,7 @@ static enum err_code apply_options(const struct ctl_args *args, json_t **tree, s
     }
     if (args->apply != NULL) {
         auto_json json_t *changes = NULL;
-        code = read_tree(args->apply, &changes, err);
+        code = read_tree(args->apply, false, &changes, err);
         if (code != ERR_OK)
             return code;
         merge(*tree, changes);
@@ -185,7 +186,7 @@ static enum err_code wanted(const struct ctl_args *args, const json_t *before, j
         tree = NULL;
         code = edit_text(&text, err);
         if (code == ERR_OK)
-            code = yaml_parse(text_str(&text), text.len, "config", &tree, err);
+            code = ctl_parse_all("config", &text, &tree, err);
     }
     if (code == ERR_OK && !json_is_object(tree))
         code = err_set(err, ERR_INVALID, "settings must be a mapping");

@@ -184,6 +184,10 @@ static void print_service_info(const struct ctl_cluster *cluster)
         if (ctl_text(schedule, "to")[0] != '\0')
             printf("                      to: %s\n", ctl_text(schedule, "to"));
     }
+    /* Only of a member that was asked (-d): cut off, it tells what it heard last. */
+    const json_t *asked = json_object_get(cluster->cluster, "pgvigil");
+    if (text_starts_with(ctl_text(asked, "rule"), "store-"))
+        printf(" As %s saw it last: %s\n", ctl_text(asked, "member"), ctl_text(asked, "reason"));
     size_t i;
     json_t *witness;
     json_array_foreach (json_object_get(cluster->cluster, "witness"), i, witness) {

@@ -168,6 +168,26 @@ START_TEST(merge_patch)
 }
 END_TEST
 
+/* An empty pipe takes no setting away. */
+START_TEST(all_settings)
+{
+    static const char *const rows[][2] = {
+        { "", NULL },   { " \n\t\n", NULL },       { "ttl: [", NULL },
+        { "{}", "{}" }, { "a: 1\n", "{\"a\":1}" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct err err;
+        auto_json json_t *tree = NULL;
+        auto_text struct text yaml = text_new(100);
+        text_add(&yaml, rows[i][0]);
+        enum err_code code = ctl_parse_all("-", &yaml, &tree, &err);
+        ck_assert_int_eq(code, rows[i][1] != NULL ? ERR_OK : ERR_INVALID);
+        auto_free char *text = tree != NULL ? json_dumps(tree, JSON_COMPACT) : NULL;
+        ck_assert_pstr_eq(text, rows[i][1]);
+    }
+}
+END_TEST
+
 START_TEST(urls)
 {
     static const char *const rows[][2] = {
@@ -229,6 +249,7 @@ int main(void)
     tcase_add_test(tcase, differences);
     tcase_add_test(tcase, settings);
     tcase_add_test(tcase, merge_patch);
+    tcase_add_test(tcase, all_settings);
     tcase_add_test(tcase, urls);
     tcase_add_test(tcase, founder);
     suite_add_tcase(suite, tcase);
