@@ -307,6 +307,19 @@ static enum err_code check_required(struct config *config, bool witness, struct 
     return ERR_OK;
 }
 
+/* Published as any other, but what Patroni makes of them is not built. */
+static void warn_tags(const json_t *tags, struct text *warnings)
+{
+    static const char *const without[] = { "replicatefrom", "nostream" };
+    for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++) {
+        const json_t *value = json_object_get(tags, without[i]);
+        if (value != NULL && !json_is_null(value) && !json_is_false(value))
+            text_addf(warnings,
+                      "tags.%s: has no effect, not built: every standby streams from the leader\n",
+                      without[i]);
+    }
+}
+
 enum err_code config_complete(struct config *config, bool witness, struct text *warnings,
                               struct err *err)
 {
@@ -333,7 +346,9 @@ enum err_code config_complete(struct config *config, bool witness, struct text *
         code = ERR_INVALID;
     if (code == ERR_OK)
         code = tags_check(config->tags, err);
-    if (code == ERR_OK)
-        complete_prefix(config);
-    return code;
+    if (code != ERR_OK)
+        return code;
+    warn_tags(config->tags, warnings);
+    complete_prefix(config);
+    return ERR_OK;
 }

@@ -199,8 +199,9 @@ static const struct option rows[] = {
     IGNORED("postgresql.bin_name", "put differently named programs into bin_dir"),
     IGNORED("postgresql.krbsrvname", "not built yet"),
     FILE_ROW("tags", OPTION_TREE, tags, .shape = OPTION_OBJECT,
-             .help = "nofailover, failover_priority, nosync, sync_priority, clonefrom, "
-                     "noloadbalance, and any of your own"),
+             .help =
+                 "nofailover, failover_priority, nosync, sync_priority, clonefrom, "
+                 "noloadbalance, and any of your own; replicatefrom and nostream have no effect"),
 
     IGNORED("log.traceback_level", "there are no tracebacks"),
     IGNORED("log.format", "the form of the lines is fixed"),
