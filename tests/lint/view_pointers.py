@@ -4,6 +4,12 @@ import gdb
 found, fields = [], 0
 
 
+def is_text(kind):
+    """char or const char: by its name, since bool, uint8_t and, for gdb, void have its size."""
+    target = kind.target().strip_typedefs().unqualified()
+    return target.code == gdb.TYPE_CODE_INT and target.name == "char"
+
+
 def walk(kind, path):
     global fields
     kind = kind.strip_typedefs().unqualified()
@@ -14,7 +20,7 @@ def walk(kind, path):
             walk(field.type, path + "." + (field.name or "(unnamed)"))
     else:
         fields += 1
-        if kind.code == gdb.TYPE_CODE_PTR and kind.target().strip_typedefs().unqualified().sizeof != 1:
+        if kind.code == gdb.TYPE_CODE_PTR and not is_text(kind):
             found.append(path + ": " + str(kind))
 
 
