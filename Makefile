@@ -49,7 +49,7 @@ HANDED_ON := $(foreach v,$(HANDED_ON),$(if $(filter command environment,$(origin
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
-SEEDS   ?= 1000
+SEEDS   ?= 5000
 SECONDS ?= 120
 MUSL_CC ?= musl-gcc
 # Empty where there is none.
