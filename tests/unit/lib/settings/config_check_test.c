@@ -43,6 +43,29 @@ static struct config *config_of(const char *etcd, const char *more)
     return config;
 }
 
+/* The report of --check-config for these tags; a start says the same warnings. */
+static bool reported(const char *tags, const char *warning)
+{
+    struct text report = text_new(10000);
+    struct err err;
+    be_configured(external, tags);
+    ck_assert_int_eq(settings_check(NULL, false, &report, &err), ERR_OK);
+    bool found = strstr(text_str(&report), warning) != NULL;
+    text_done(&report);
+    return found;
+}
+
+/* A tag that says nothing is nothing to warn of. */
+START_TEST(tags_without_effect)
+{
+    static const char both[] = "tags: {replicatefrom: n2, nostream: true}\n";
+    ck_assert(reported(both, "tags.replicatefrom: has no effect"));
+    ck_assert(reported(both, "tags.nostream: has no effect"));
+    ck_assert(
+        !reported("tags: {replicatefrom: null, nostream: false, clonefrom: true}\n", "tags."));
+}
+END_TEST
+
 /* Nothing waits where the file is the same: a section that it lacks has not changed either. */
 START_TEST(what_needs_a_restart)
 {
@@ -134,6 +157,7 @@ int main(void)
     Suite *suite = suite_create("config_check");
     TCase *tc = tcase_create("config_check");
     tcase_add_test(tc, what_needs_a_restart);
+    tcase_add_test(tc, tags_without_effect);
     tcase_add_test(tc, who_it_is);
     tcase_add_test(tc, parameters_of_the_file);
     tcase_add_test(tc, what_a_node_is);

@@ -332,29 +332,6 @@ START_TEST(warnings_name_the_place)
 }
 END_TEST
 
-/* A tag that says nothing new is nothing to warn of. */
-START_TEST(tags_without_effect)
-{
-    struct text warnings = text_new(10000), yaml = text_new(10000);
-    struct config *config;
-    text_addf(&yaml, "%stags: {replicatefrom: n2, nostream: true}\n", minimal);
-    write_file("tags.yml", text_str(&yaml));
-    ck_assert_int_eq(load("tags.yml", false, &config, &warnings), ERR_OK);
-    ck_assert_ptr_nonnull(strstr(text_str(&warnings), "tags.replicatefrom: has no effect"));
-    ck_assert_ptr_nonnull(strstr(text_str(&warnings), "tags.nostream: has no effect"));
-    config_free(config);
-    text_clear(&warnings);
-    text_clear(&yaml);
-    text_addf(&yaml, "%stags: {replicatefrom: null, nostream: false, clonefrom: true}\n", minimal);
-    write_file("tags.yml", text_str(&yaml));
-    ck_assert_int_eq(load("tags.yml", false, &config, &warnings), ERR_OK);
-    ck_assert_str_eq(text_str(&warnings), "");
-    config_free(config);
-    text_done(&warnings);
-    text_done(&yaml);
-}
-END_TEST
-
 /* Every error says file, key and what is wanted. `more` goes over the whole file. */
 static const struct {
     const char *base, *more, *said;
@@ -605,7 +582,6 @@ int main(void)
     tcase_add_test(tc, configuration_in_a_variable);
     tcase_add_test(tc, directory);
     tcase_add_test(tc, warnings_name_the_place);
-    tcase_add_test(tc, tags_without_effect);
     tcase_add_loop_test(tc, errors_say_what_and_where, 0, COUNT(bad));
     tcase_add_test(tc, members_that_clash);
     tcase_add_test(tc, witness_without_member);
