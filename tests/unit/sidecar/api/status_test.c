@@ -132,6 +132,22 @@ START_TEST(cluster)
 }
 END_TEST
 
+/* 2.4: of a member that does not lead its replication_state; what is scheduled as its key has it. */
+START_TEST(cluster_copies_from_the_members)
+{
+    api_stub_leader(&stub);
+    stub.members[0].json =
+        "{\"state\":\"running\",\"role\":\"replica\",\"replication_state\":\"in archive "
+        "recovery\",\"scheduled_restart\":{\"schedule\":\"2026-03-01T00:00:00+00:00\"}}";
+    struct reply reply = api_stub_ask(&stub, "GET /cluster", NULL);
+    ck_assert_ptr_nonnull(strstr(reply.body, "{\"name\": \"c\", \"role\": \"replica\", "
+                                             "\"state\": \"in archive recovery\", "
+                                             "\"scheduled_restart\": {\"schedule\": "
+                                             "\"2026-03-01T00:00:00+00:00\"}, "));
+    reply_done(&reply);
+}
+END_TEST
+
 /* 2.4: keys of the store as they are, order and numbers kept; 502 when absent, history []. */
 START_TEST(keys_of_the_store)
 {
@@ -272,6 +288,7 @@ static Suite *suite(void)
     tcase_add_test(tcase, patroni_of_a_standby);
     tcase_add_test(tcase, patroni_without_postgres);
     tcase_add_test(tcase, cluster);
+    tcase_add_test(tcase, cluster_copies_from_the_members);
     tcase_add_test(tcase, keys_of_the_store);
     tcase_add_test(tcase, metrics);
     tcase_add_test(tcase, lost_log_lines_are_told);
