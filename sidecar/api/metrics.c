@@ -1,6 +1,5 @@
 /* GET /metrics (patroni-compat 2.6), and our own under pgvigil_. Prometheus' text form, without
  * times. */
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -118,6 +117,12 @@ static void add_cluster(struct metrics *to, const struct api_state *state)
           api_paused(state));
 }
 
+static void add_lower(struct text *text, const char *name)
+{
+    for (; *name != '\0'; name++)
+        text_addf(text, "%c", *name >= 'A' && *name <= 'Z' ? *name - 'A' + 'a' : *name);
+}
+
 /* The names of Patroni's states in lower case, not their texts. */
 static void add_state(struct metrics *to, const struct api_state *state)
 {
@@ -128,8 +133,7 @@ static void add_state(struct metrics *to, const struct api_state *state)
                         "# Values: ");
     for (int i = 0; i < MEMBER_STATE_UNKNOWN; i++) {
         text_addf(&to->text, "%s%d=", i > 0 ? ", " : "", i);
-        for (const char *c = words[i]; *c != '\0'; c++)
-            text_addf(&to->text, "%c", tolower(*c));
+        add_lower(&to->text, words[i]);
     }
     int value = state->postgres.state == MEMBER_STATE_UNKNOWN ? -1 : (int)state->postgres.state;
     text_addf(&to->text, "\n# TYPE patroni_postgres_state gauge\npatroni_postgres_state{%s} %d\n",

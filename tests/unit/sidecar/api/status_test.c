@@ -182,6 +182,11 @@ START_TEST(metrics)
     stub.state.rule_counts = counts;
     struct reply reply = api_stub_ask(&stub, "GET /metrics", NULL);
     ck_assert_int_eq(reply.kind, REPLY_METRICS);
+    static const char values[] =
+        "# Values: 0=initdb, 1=initdb_failed, 2=custom_bootstrap, 3=custom_bootstrap_failed, "
+        "4=creating_replica, 5=running, 6=starting, 7=bootstrap_starting, 8=start_failed, "
+        "9=restarting, 10=restart_failed, 11=stopping, 12=stopped, 13=stop_failed, 14=crashed\n"
+        "# TYPE patroni_postgres_state gauge\n";
     const char *const lines[] = {
         "# TYPE patroni_version gauge\npatroni_version{scope=\"demo\",name=\"b\"} 040104\n",
         "patroni_postgres_running{scope=\"demo\",name=\"b\"} 1\n",
@@ -205,10 +210,7 @@ START_TEST(metrics)
         "patroni_dcs_last_seen{scope=\"demo\",name=\"b\"} 1769904000\n",
         "patroni_pending_restart{scope=\"demo\",name=\"b\"} 0\n",
         "patroni_is_paused{scope=\"demo\",name=\"b\"} 0\n",
-        "# Values: 0=initdb, 1=initdb_failed, 2=custom_bootstrap, 3=custom_bootstrap_failed, "
-        "4=creating_replica, 5=running, 6=starting, 7=bootstrap_starting, 8=start_failed, "
-        "9=restarting, 10=restart_failed, 11=stopping, 12=stopped, 13=stop_failed, 14=crashed\n"
-        "# TYPE patroni_postgres_state gauge\n",
+        values,
         "patroni_postgres_state{scope=\"demo\",name=\"b\"} 5\n",
         "pgvigil_lease_left_seconds{scope=\"demo\",name=\"b\"} 0.000\n",
         "pgvigil_one_copy{scope=\"demo\",name=\"b\"} 0\n",
