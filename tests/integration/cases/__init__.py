@@ -116,3 +116,11 @@ def within(what, seconds, bound):
 
 def now():
     return time.monotonic()
+
+
+def unharmed(writer, primary, postmaster, began, until=None):
+    """No commit failed on the primary, none waited for long, and it is the same postmaster."""
+    failed = [round(at - began, 2) for at, node in writer.failures if node == primary.name and at > began]
+    assert not failed, f"commits failed {failed} s after the beginning"
+    assert primary.postmaster() == postmaster, "Postgres was restarted"
+    return within("longest pause between writes", writer.gap(began, until), 1.0)

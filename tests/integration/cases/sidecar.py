@@ -1,14 +1,20 @@
 """The sidecar, the guard and the lease (L3, L5, L7, G1, G3)."""
+import base64
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
-import time
+import urllib.request
 
 import psycopg2
 
-from lab.cluster import PASSWORDS, Timeout, wait_for
+from lab.cluster import BIN, DATA, wait_for
+from lab.docker import docker, pid_of
 
-from . import case, now, within
+from . import case, now, unharmed, within
+from .pinned import SideBySide
 
 SIDECAR = r"^\S*pgvigil-sidecar "   # not its supervisor, which has the same words behind --
 
@@ -18,23 +24,16 @@ def sidecar_restarted(context, ttl):
     writer = context.load()
     primary = cluster.leader()
     postmaster = primary.postmaster()
-    failed = writer.lost_answers
     timeline = primary.sql("select timeline_id from pg_control_checkpoint()")
     began = now()
     assert primary.signal(SIDECAR, signal.SIGKILL) >= 1
     wait_for("the restarted sidecar leads", lambda: primary.rest("/primary")[0] == 200, 15)
     # longer than the ttl: the adopted lease is renewed
     wait_for("two ttl passed", lambda: now() - began > 2 * cluster.ttl, 3 * cluster.ttl, 0.2)
-    assert cluster.leader() is primary, f"{cluster.leader()} leads"
-    assert primary.postmaster() == postmaster, "Postgres was restarted"
-    standby = next(n for n in cluster.data if n is not primary)
-    context.settle()
-    extra = writer.lost_answers - failed
-    # the lanes that wait at the standby fail all the time; those of the primary must not
-    within("gap", writer.gap(began - 1, now() - 1), 0.5)
-    assert primary.sql("select timeline_id from pg_control_checkpoint()") == timeline, extra
-    assert standby is not None
-    return f"postmaster {postmaster} untouched"
+    words = unharmed(writer, primary, postmaster, began, now() - 0.1)
+    assert context.settle() is primary
+    assert primary.sql("select timeline_id from pg_control_checkpoint()") == timeline
+    return f"postmaster {postmaster} untouched, no failed write, {words}"
 
 
 @case("sidecar-restarted", short=True)
@@ -49,65 +48,25 @@ def sidecar_restarted_3(context):
     return sidecar_restarted(context, 3)
 
 
-class Pinned:
-    """A writer at synchronous_commit=local that stays on one node, as long as that one accepts anything."""
-
-    def __init__(self, node):
-        self.node = node
-        self.acks = []
-        self.ending = threading.Event()
-        node.sql("create table if not exists pinned(node text, number bigint)")
-        self.thread = threading.Thread(target=self._write, daemon=True)
-        self.thread.start()
-
-    def _write(self):
-        number = 0
-        while not self.ending.is_set():
-            try:
-                connection = psycopg2.connect(host=self.node.ip, user="postgres", password=PASSWORDS["postgres"],
-                                              dbname="postgres", connect_timeout=2,
-                                              options="-c synchronous_commit=local")
-                connection.autocommit = True
-                with connection.cursor() as cursor:
-                    while not self.ending.is_set():
-                        number += 1
-                        cursor.execute("insert into pinned values (%s, %s)", (self.node.name, number))
-                        self.acks.append(now())
-            except psycopg2.Error:
-                time.sleep(0.005)
-
-    def stop(self):
-        self.ending.set()
-        self.thread.join(10)
-
-
-def no_overlap(context, hurt, ttl, bound, mend=lambda node: None):
+def no_overlap(context, hurt, ttl, bound, mend):
     """Hurts the primary's control and shows that the old primary's last commit, at any level, came before the new
-    primary's first."""
+    primary's first, also when it is mended and back."""
     cluster = context.up(ttl=ttl)
     writer = context.load()
     old = cluster.leader()
     other = next(n for n in cluster.data if n is not old)
-    pinned_old = Pinned(old)
-    wait_for("the pinned writer writes", lambda: len(pinned_old.acks) > 100, 10)
-    pinned_new = None
+    both = SideBySide(context, old, other)
     began = now()
     hurt(old)
     try:
-        cluster_new = wait_for("the standby is primary",
-                               lambda: other.sql("select 1 where not pg_is_in_recovery()"), bound + 20)
-        assert cluster_new
+        wait_for("the standby is primary", lambda: other.sql("select 1 where not pg_is_in_recovery()"), bound + 20)
         writer.wait_writes(30)
-        new_first = min(a.at for a in list(writer.acks) if a.node == other.name)
+        wait_for(f"{other} takes local commits", lambda: both.new.acks, 10)
     finally:
-        pinned_old.stop()
-    assert pinned_new is None
-    old_last = max(t for t in pinned_old.acks)
-    mend(old)
+        mend(old)
     gap = writer.gap(began - 1)
-    assert old_last < new_first, f"the old primary committed {old_last - new_first:.3f} s after the new one's first"
     context.settle()
-    return f"{within('write gap', gap, bound)}, old stopped {new_first - old_last:.2f} s before the new one's first commit"
+    return f"{within('write gap', gap, bound)}, {both.judge()}"
 
 
 def freeze_supervisor_and_kill(node):
@@ -199,45 +158,122 @@ def backend_crash(context):
     return f"gap {writer.gap(began - 1):.2f} s, leader {cluster.leader()}"
 
 
+def ask_etcd(cluster, path, **body):
+    request = urllib.request.Request(f"http://{cluster.witness.ip}:2379{path}", data=json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=2) as answer:
+        return json.load(answer)
+
+
+def record(cluster, name, **more):
+    """{value, lease, create_revision, mod_revision, version} of a key; None when there is none."""
+    wanted = base64.b64encode(f"/service/demo/{name}".encode()).decode()
+    kvs = ask_etcd(cluster, "/v3/kv/range", key=wanted, **more).get("kvs")
+    return {**kvs[0], "value": base64.b64decode(kvs[0]["value"]).decode()} if kvs else None
+
+
+def given_up(cluster, lease, revision):
+    """How a holder's lease was over when the key was taken at the revision, asked afterwards; None: it was not."""
+    marked = json.loads(record(cluster, "pgvigil/release", revision=str(int(revision) - 1))["value"])
+    if marked.get("released") and str(marked["lease"]) == lease:
+        return "was marked as released"
+    left = int(ask_etcd(cluster, "/v3/lease/timetolive", ID=lease).get("TTL", 0))
+    return "was gone" if left == -1 else None
+
+
 @case("leader-key-deleted", short=True)
 def leader_key_deleted(context):
-    """The leader key deleted by hand (L7): nobody takes it while the former lease may live; one primary, no row lost."""
+    """The leader key deleted by hand (L7): nobody else takes it while the former lease holds; no overlap."""
     cluster = context.up(ttl=3)
-    writer = context.load()
+    context.load()
+    old = cluster.leader()
+    other = next(n for n in cluster.data if n is not old)
+    both = SideBySide(context, old, other)
+    former = record(cluster, "leader")
+    began = now()
     cluster.etcd("del", "/service/demo/leader")
-    wait_for("somebody leads again", lambda: cluster.key("leader"), 30)
-    writer.wait_writes(30)
+    key = wait_for("somebody leads again", lambda: record(cluster, "leader"), 30, 0.002)
+    took, how = now() - began, given_up(cluster, former["lease"], key["create_revision"])
+    assert key["create_revision"] != former["create_revision"], "the key was not deleted"
     leader = context.settle()
-    return f"{leader} leads"
+    if leader is other:
+        assert how, f"{other} took the key while the former lease held"
+        return f"{leader} leads; key after {took:.2f} s, the former lease {how}; {both.judge()}"
+    both.stop()
+    assert not both.new.acks, f"{other} accepted writes, {leader} leads"
+    return f"{leader} leads as before; key after {took:.2f} s"
 
 
 @case("two-of-one-name", short=True)
 def two_of_one_name(context):
-    """A second process of the primary's name never takes the first one's key (L7)."""
+    """A second sidecar of the primary's name: fenced in turn (L7); the same key, the same Postgres, no failed write."""
     cluster = context.up(ttl=3)
     writer = context.load()
     primary = cluster.leader()
-    before = cluster.etcd("get", "/service/demo/leader", "-w", "fields")
+    both = SideBySide(context, primary, next(n for n in cluster.data if n is not primary))
+    before, postmaster = record(cluster, "leader"), primary.postmaster()
+    started = primary.sql("select pg_postmaster_start_time()")
     began = now()
-    second = primary.exec("timeout", "6", "pgvigil-sidecar", "/etc/pgvigil/pgvigil.yml", timeout=20, check=False)
-    assert cluster.key("leader") is not None or second is not None
-    writer.wait_writes(30)
-    context.settle()
-    after = cluster.etcd("get", "/service/demo/leader", "-w", "fields")
-    return f"gap {writer.gap(began - 1):.2f} s, key {'unchanged' if before == after else 'moved in order'}"
+    # a port of its own, or it would end before it has seen the guard
+    said = primary.exec("sh", "-c", "PGVIGIL_RESTAPI_LISTEN=127.0.0.1:8018 timeout 6 pgvigil-sidecar "
+                        "/etc/pgvigil/pgvigil.yml 2>&1; true", timeout=20)
+    wait_for("two ttl passed", lambda: now() - began > 6 + 2 * cluster.ttl, 30, 0.2)
+    words = unharmed(writer, primary, postmaster, began, now() - 0.1)
+    after = record(cluster, "leader")
+    assert context.settle() is primary and not both.new.acks
+    both.stop()
+    fenced = primary.logs().count("another sidecar has connected -> the one before is fenced")
+    assert fenced >= 1, "the guard fenced nobody"
+    assert "this process ends" in said and int(after["version"]) > int(before["version"]), (said[-500:], after)
+    assert (after["value"], after["create_revision"]) == (before["value"], before["create_revision"]), (before, after)
+    assert primary.postmaster() == postmaster and primary.sql("select pg_postmaster_start_time()") == started
+    adopted = int(after["version"]) - int(before["version"])
+    return f"fenced {fenced} times, adopted {adopted} times, key and postmaster the same, no failed write, {words}"
+
+
+# Run with the guard's own uid, which it asks of whoever connects; wire.py comes before it.
+START_BESIDE = """
+sidecar = Sidecar("second.sock")
+sidecar.until(lambda: sidecar.status)
+print(*sidecar.start([{program}]))
+"""
+
+
+def start_beside(node, lock, *program):
+    """What a second guard in the node's container, with this lock file, answers to a start of the program."""
+    guard = subprocess.Popen(["docker", "exec", "-u", "postgres", node.container, "sh", "-c", "rm -f /tmp/second.sock; "
+                              f"exec timeout 10 pgvigil-guard --socket /tmp/second.sock --lock {lock}"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        node.exec("sh", "-c", "while ! test -S /tmp/second.sock; do :; done", timeout=10)
+        with open(os.path.join(os.path.dirname(__file__), "..", "guard", "wire.py")) as f:
+            script = f.read() + START_BESIDE.format(program=", ".join(repr(p) for p in program))
+        done = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, timeout=30,
+                              cwd=f"/proc/{pid_of(node.container)}/root/tmp", user=999, group=999, extra_groups=[])
+        assert done.returncode == 0, done.stderr[-500:]
+        return done.stdout.strip()
+    finally:
+        guard.wait(20)
 
 
 @case("second-guard", short=True)
 def second_guard(context):
-    """A second guard on one PGDATA does not get the lock and starts nothing (G3)."""
+    """A second guard, told to start Postgres on the same PGDATA, does not get the lock and starts nothing (G3)."""
     cluster = context.up()
+    writer = context.load()
     primary = cluster.leader()
-    state = cluster.config_of(primary)["pgvigil"]["state_dir"]
-    postmaster = primary.postmaster()
-    out = primary.exec("sh", "-c", f"timeout 3 pgvigil-guard --socket /tmp/second.sock --lock {state}/lock 2>&1; true")
-    assert primary.postmaster() == postmaster
-    assert cluster.leader() is primary
-    return out.splitlines()[0][:80] if out else "quiet"
+    lock = f"{cluster.config_of(primary)['pgvigil']['state_dir']}/lock"
+    postmaster, began = primary.postmaster(), now()
+    with_another = start_beside(primary, "/tmp/another.lock", "/bin/sleep", "1")
+    assert with_another.startswith("0"), f"a guard with a lock of its own: {with_another}"
+    answer = start_beside(primary, lock, f"{BIN}/postgres", "-D", f"{DATA}/pg/data", "-p", "5433")
+    assert answer.startswith("1 another guard or its child holds"), answer
+    taken = primary.exec("sh", "-c", f"flock -n {lock} true && echo taken || echo held")
+    assert taken == "held", "the lock is free while Postgres runs"
+    fds = f"/proc/{postmaster}/fd"
+    assert f"{lock}" in [os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds)], "the postmaster does not hold the lock"
+    unharmed(writer, primary, postmaster, began)
+    context.settle()
+    return answer[2:]
 
 
 @case("node-frozen", short=True)
@@ -247,7 +283,6 @@ def node_frozen(context):
     writer = context.load()
     old = cluster.leader()
     began = now()
-    from lab.docker import docker
     docker("pause", old.container)
     try:
         cluster_new = next(n for n in cluster.data if n is not old)
