@@ -1,4 +1,5 @@
 """Orders of settings, of persons and of strangers that must not cost a commit (S1, S2, S7, part 4)."""
+import signal
 import threading
 
 from lab.cluster import PASSWORDS, wait_for
@@ -7,34 +8,78 @@ from . import case, now
 from .three import streaming, up_three
 
 
-@case("grow-beside-receivewal-and-clone", short=True)
-def beside(context):
-    """pg_receivewal and a base backup stream beside the standby while the set grows (S2): they never count."""
+class Strangers:
+    """pg_receivewal and a slow base backup of the primary, under an application_name or their own."""
+
+    def __init__(self, primary, name=None):
+        self.primary = primary
+        login = f"host={primary.ip} user=replicator password={PASSWORDS['replicator']}"
+        login += f" application_name={name}" if name else ""
+        wal, base = "/tmp/receivewal", "/tmp/basebackup"
+        self.threads = [threading.Thread(target=lambda c=command: primary.exec("sh", "-c", c, timeout=90, check=False),
+                                         daemon=True)
+                        for command in (f"mkdir -p {wal}; timeout 60 pg_receivewal -D {wal} --synchronous -d '{login}'",
+                                        f"timeout 60 pg_basebackup -D {base} -c fast -r 1M -X stream -d '{login}'")]
+        for thread in self.threads:
+            thread.start()
+
+    def end(self):
+        self.primary.signal(r"^\S*(pg_receivewal|pg_basebackup) ", signal.SIGTERM)
+        for thread in self.threads:
+            thread.join(90)
+
+
+def walsenders(primary):
+    """Their states, sorted; with the member's name before it where it streams from the member's slot."""
+    return sorted(f"{r[0] or ''} {r[1]}".strip() for r in primary.sql(
+        "select s.slot_name, r.state from pg_stat_replication r left join pg_replication_slots s on s.active_pid = r.pid "
+        "and s.slot_name = r.application_name"))
+
+
+def grow_beside(context, same_name):
+    """The standby comes back beside pg_receivewal, a clone and the clone's WAL."""
     cluster = context.up(ttl=3)
     writer = context.load()
     primary = cluster.leader()
     standby = next(n for n in cluster.data if n is not primary)
-    login = f"host={primary.ip} user=replicator password={PASSWORDS['replicator']} application_name={standby.name}"
     standby.stop(30)
     wait_for("/sync names nobody", lambda: cluster.sync_standbys() == [], 20)
-    wal, base = "/tmp/receivewal", "/tmp/basebackup"
-    # both under the member's name: only the walsender of its slot may count
-    strangers = [threading.Thread(target=lambda a=argv: primary.exec(*a, timeout=60, check=False), daemon=True)
-                 for argv in (("sh", "-c", f"mkdir -p {wal}; timeout 30 pg_receivewal -D {wal} --synchronous -d '{login}'"),
-                              ("sh", "-c", f"timeout 30 pg_basebackup -D {base} -r 2M -X stream -d '{login}'"))]
-    for stranger in strangers:
-        stranger.start()
-    wait_for("strangers stream", lambda: len(streaming(primary)) >= 1, 20)
-    began = now()
-    wait_for("a while passed", lambda: now() - began > 5, 10, 0.2)
-    assert cluster.sync_standbys() == [], "a stranger was taken for the standby"
-    writer.wait_writes(10)
+    strangers = Strangers(primary, standby.name if same_name else None)
+    theirs = ["backup", "streaming", "streaming"]
+
+    def holds(what, senders):
+        wait_for(what, lambda: walsenders(primary) == senders, 40)
+        began = now()
+
+        def look():
+            assert cluster.sync_standbys() == [], f"/sync names {cluster.sync_standbys()} beside {walsenders(primary)}"
+            return now() - began > 4
+        wait_for("a while passed", look, 20, 0.2)
+        assert walsenders(primary) == senders, f"{what}: only {walsenders(primary)} at the end"
+        writer.wait_writes(10)
+    holds("pg_receivewal and the clone stream", theirs)
     standby.start()
-    cluster.wait_sync(60, standby=standby)
-    for stranger in strangers:
-        stranger.join(60)
+    both = sorted([*theirs, f"{standby.name} streaming"])
+    if same_name:
+        holds("and the standby beside them", both)
+        strangers.end()
+    cluster.wait_sync(40, standby=standby)
+    assert same_name or walsenders(primary) == both, f"the set grew beside {walsenders(primary)} only"
+    strangers.end()
     context.settle()
-    return "nobody but the standby entered /sync"
+    return f"beside {', '.join(both)}: {'nobody entered /sync' if same_name else 'the standby entered /sync'}"
+
+
+@case("grow-beside-receivewal-and-clone", short=True)
+def beside(context):
+    """pg_receivewal and a clone under the standby's name, before and beside it: /sync does not grow (S2)."""
+    return grow_beside(context, True)
+
+
+@case("grow-beside-receivewal-and-clone-own-names")
+def beside_own_names(context):
+    """The same under names of their own: they never count, and do not keep the standby out."""
+    return grow_beside(context, False)
 
 
 def restart(node):

@@ -59,12 +59,12 @@ def standby_silent(context, ttl):
     assert cluster.leader() is primary
     standby.heal()
     context.settle()
-    return within("stall", gap, ttl + 1 + 0.5)
+    return within("stall", gap, ttl + 1)
 
 
 @case("standby-silent-ttl3", short=True)
 def standby_silent_3(context):
-    """The standby's node falls silent: writes stall for ttl + 1 s (and the checkpointer's reload)."""
+    """The standby's node falls silent: writes stall for at most ttl + 1 s."""
     return standby_silent(context, 3)
 
 
@@ -210,3 +210,41 @@ def does_not_flush(context):
     cluster.wait_sync(60, standby=standby)
     context.settle()
     return f"three tries in {tries:.1f} s, {stall}; {said[:60]}"
+
+
+POSTGRES = r"^(\S*/)?postgres(:| )"
+PAGES = ("/liveness", "/primary", "/patroni", "/metrics")
+
+
+def answers_while_stopped(node, seconds):
+    """Each page of a node whose Postgres processes all stand still; (status by page, the slowest answer)."""
+    assert node.signal(POSTGRES, signal.SIGSTOP) > 5
+    try:
+        began, slowest, seen = now(), 0.0, {}
+        while now() - began < seconds:
+            for page in PAGES:
+                asked = now()
+                seen.setdefault(page, set()).add(node.rest(page, timeout=5)[0])
+                slowest = max(slowest, now() - asked)
+    finally:
+        node.signal(POSTGRES, signal.SIGCONT)
+    return seen, slowest
+
+
+@case("rest-while-postgres-hangs")
+def rest_while_hanging(context):
+    """All of Postgres stands still, first on the standby, then on the primary: REST answers from memory."""
+    cluster = context.up()
+    writer = context.load()
+    primary, standby = standby_of(cluster)
+    postmaster, began = primary.postmaster(), now()
+    words = []
+    for node, status in ((standby, 503), (primary, 200)):
+        seen, slowest = answers_while_stopped(node, 5)
+        words.append(f"{node}: {within('slowest answer', slowest, 1.0)}")
+        assert seen == {page: {status if page == "/primary" else 200} for page in PAGES}, (node, seen)
+        writer.wait_writes(30)
+        cluster.wait_sync(60)
+    assert cluster.leader() is primary and primary.postmaster() == postmaster
+    context.settle()
+    return f"{', '.join(words)}, write gap {writer.gap(began):.1f} s"

@@ -42,7 +42,7 @@ def primary_lost(context):
     old.start()
     wait_for(f"{old} is back", lambda: old.name in streaming(new), 60, 0.2)
     context.settle()
-    return within("write gap", gap, 5.0)  # the bound itself is the business of node-killed
+    return within("write gap", gap, 3 + 1)
 
 
 @case("three-standby-lost")
@@ -61,7 +61,7 @@ def standby_lost(context):
     wait_for(f"{sync} is back", lambda: sync.name in streaming(primary), 60, 0.2)
     assert cluster.sync_standbys() == [third.name], f"the set holds {cluster.sync_standbys()}"
     context.settle()
-    return within("stall", gap, 4.5)
+    return within("stall", gap, 3 + 1)  # S5: of a lost node the last packet may be lost as well
 
 
 @case("three-both-lost")
