@@ -39,7 +39,8 @@ struct lease_keeper {
     char *leader_key;
     struct lease lease;
     struct lease_keeper_stats stats;
-    bool warned; /* the log said that a renewal does not count, and not yet that they do again */
+    bool warned;  /* the log said that a renewal does not count, and not yet that they do again */
+    bool refused; /* etcd's last word was that user, password or role are wrong; it was said */
     struct source *timer; /* the next thing to do: grant, round, another sequence */
     struct source *changed;
     struct etcd_call *grant;

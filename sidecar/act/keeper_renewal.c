@@ -148,6 +148,15 @@ static void tell_cluster(const struct lease_keeper *keeper, const struct sequenc
                                                     .mod_revision = result->revision });
 }
 
+/* An etcd that answers, but not to us, is no silence: a person has to mend that. Said once. */
+static void note_refusal(struct lease_keeper *keeper, const struct etcd_outcome *outcome)
+{
+    bool refused = outcome->failure == ETCD_FAIL_LOGIN || outcome->failure == ETCD_FAIL_PERMISSION;
+    if (refused && !keeper->refused)
+        log_error("lease: etcd refuses us: %s -> mend its user, password or role", outcome->error);
+    keeper->refused = refused;
+}
+
 void keeper_on_renewal(void *arg, const struct etcd_renewal_result *result)
 {
     struct sequence *sequence = arg;
@@ -168,6 +177,7 @@ void keeper_on_renewal(void *arg, const struct etcd_renewal_result *result)
         .key_mod_revision = result->key_mod_revision,
     };
     keeper->known[sequence->endpoint] = (struct endpoint_word){ 0 };
+    note_refusal(keeper, &result->outcome);
     if (result->complete) {
         keeper->known[sequence->endpoint] =
             (struct endpoint_word){ .member_id = result->member_id, .term = result->term_read };

@@ -81,6 +81,10 @@ class ExternalEtcd:
             self.ctl(*argv)
         self.login = ["--user=root:lab-root"]
 
+    def set_password(self, password):
+        docker("exec", self.container, "sh", "-c", f"echo {password} | etcdctl --endpoints={self.url} "
+               f"--cacert={CERTS}/ca.pem --user=root:lab-root user passwd demo --interactive=false")
+
 
 def up_external(context, quota=2 << 30, ttl=3):
     def edit(node, config):
@@ -102,7 +106,8 @@ def up_external(context, quota=2 << 30, ttl=3):
 
 @case("external-etcd-tls-password", short=True)
 def external(context):
-    """External etcd with TLS, user and password: failover, and a restart of etcd that forgets all tokens."""
+    """External etcd with TLS, user and password: failover, a restart of etcd that forgets all tokens, a password that is
+    changed there."""
     cluster, etcd = up_external(context)
     writer = context.load()
     old = cluster.leader()
@@ -116,6 +121,9 @@ def external(context):
     began = now()
     wait_for("two ttl passed", lambda: now() - began > 6, 20, 0.2)  # the tokens from before are forgotten
     writer.wait_writes(30)
+    etcd.set_password("other")
+    wait_for("the refusal in a log", lambda: any("etcd refuses us" in n.logs() for n in cluster.data), 20, 0.2)
+    etcd.set_password("lab-demo")
     context.settle()
     return within("write gap", gap, 3.0)  # the bound itself is the business of postmaster-killed
 
