@@ -109,6 +109,8 @@ static void read_ask(const json_t *body, struct failsafe_ask *ask)
     const json_t *ours = json_object_get(body, "pgvigil");
     (void)text_copy(ask->name, sizeof(ask->name), name != NULL ? name : "");
     ask->create_revision = json_integer_value(json_object_get(ours, "create_revision"));
+    const char *member = json_string_value(json_object_get(ours, "member"));
+    (void)text_copy(ask->member, sizeof(ask->member), member != NULL ? member : "");
     ask->ttl_ms = json_integer_value(json_object_get(ours, "ttl_ms"));
 }
 

@@ -232,7 +232,8 @@ static const struct field lease_fields[] = {
     AT(struct lease, FIELD_I64, mod_revision), AT(struct lease, FIELD_BOOL, held_once),
     AT(struct lease, FIELD_MONO, held_until),  AT(struct lease, FIELD_MONO, promised_until),
     AT(struct lease, FIELD_BOOL, keyless),     AT(struct lease, FIELD_BOOL, lifted),
-    AT(struct lease, FIELD_I64, tried),        END,
+    AT(struct lease, FIELD_I64, tried),        AT(struct lease, FIELD_BOOL, inherited),
+    END,
 };
 
 static const struct field policy_fields[] = {

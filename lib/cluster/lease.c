@@ -63,6 +63,7 @@ enum lease_verdict lease_apply(struct lease *lease, const struct lease_renewal *
     struct mono until = mono_add(renewal->sent, promised_ms(lease, renewal));
     lease->held_until = lease->held_once ? mono_max(lease->held_until, until) : until;
     lease->held_once = true;
+    lease->inherited = false; /* sent after whatever the former process had begun */
     return LEASE_COUNTS;
 }
 

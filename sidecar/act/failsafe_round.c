@@ -172,17 +172,32 @@ static bool url_of(const char *api_url, char ret_url[LIMIT_URL])
     return wrote > 0 && wrote < LIMIT_URL;
 }
 
-static void ask(struct failsafe_round *round, size_t at, const char *body)
+/* Patroni's body, and what ours adds: which key, how long is counted, and whom we take the other for (an
+ * address may have changed hands). */
+static void write_body(const struct failsafe_round *round, const char *member, struct text *to)
+{
+    const struct failsafe_list *list = &round->list;
+    auto_json json_t *body =
+        json_pack("{s:s,s:s,s:s,s:{},s:{s:I,s:I,s:s}}", "name", list->name, "conn_url",
+                  list->conn_url, "api_url", list->api_url, "slots", "pgvigil", "create_revision",
+                  (json_int_t)lease_of(round)->create_revision, "ttl_ms", (json_int_t)round->ttl_ms,
+                  "member", member);
+    json_write(to, body);
+}
+
+static void ask(struct failsafe_round *round, size_t at)
 {
     static const char *const headers[] = { "Content-Type: application/json", NULL };
     char url[LIMIT_URL] = "";
+    auto_text struct text body = text_new(LIMIT_FILE);
+    write_body(round, round->list.members[at].name, &body);
     (void)url_of(round->list.members[at].api_url, url); /* "": its call fails */
     struct http_request request = {
         .method = "POST",
         .url = url,
         .headers = headers,
-        .body = body,
-        .body_len = strlen(body),
+        .body = text_str(&body),
+        .body_len = body.len,
         .timeout_ms = round->ttl_ms / 4,
         .tls = round->spec.tls,
         .user = round->username,
@@ -192,26 +207,13 @@ static void ask(struct failsafe_round *round, size_t at, const char *body)
     question->call = http_start(round->spec.http, &request, on_answer, question);
 }
 
-/* Patroni's body, and what ours adds: which key, and how long is counted. */
-static void write_body(const struct failsafe_round *round, struct text *to)
-{
-    const struct failsafe_list *list = &round->list;
-    auto_json json_t *body = json_pack(
-        "{s:s,s:s,s:s,s:{},s:{s:I,s:I}}", "name", list->name, "conn_url", list->conn_url, "api_url",
-        list->api_url, "slots", "pgvigil", "create_revision",
-        (json_int_t)lease_of(round)->create_revision, "ttl_ms", (json_int_t)round->ttl_ms);
-    json_write(to, body);
-}
-
 static void begin(struct failsafe_round *round)
 {
     round->under_way = true;
     round->sent = clock_mono();
     round->open = round->list.n;
-    auto_text struct text body = text_new(LIMIT_FILE);
-    write_body(round, &body);
     for (size_t at = 0; at < round->list.n; at++)
-        ask(round, at, text_str(&body));
+        ask(round, at);
     if (round->open == 0)
         accepted_by_all(round);
 }

@@ -307,11 +307,8 @@ void lease_keeper_set_lift(struct lease_keeper *keeper, bool lifted, bool keep)
 
 int64_t lease_keeper_promise_ms(const struct lease_keeper *keeper)
 {
-    const struct lease *lease = &keeper->lease;
-    int64_t ttl_ms = keeper->traced_ms;
-    if (lease->owns_key && lease->ttl_ms < ttl_ms)
-        ttl_ms = lease->ttl_ms;
-    return ttl_ms;
+    int64_t ttl_ms = keeper->lease.ttl_ms;
+    return ttl_ms < keeper->traced_ms ? ttl_ms : keeper->traced_ms;
 }
 
 void lease_keeper_promised(struct lease_keeper *keeper, struct mono sent, int64_t ttl_ms)
@@ -434,6 +431,7 @@ void lease_keeper_adopted(struct lease_keeper *keeper, const struct lease_adopti
         .id = adoption->lease_id,
         .ttl_ms = keeper_wanted_ms(keeper),
         .owns_key = true,
+        .inherited = true,
         .create_revision = adoption->create_revision,
         .mod_revision = adoption->mod_revision,
         .held_once = running,

@@ -101,6 +101,8 @@ static void on_notice(void *arg, enum err_code code, const struct err *err, int6
         wait_until(notice, mono_add(clock_mono(), RETRY_MS));
     }
     notice->txn = store_txn_free(notice->txn);
+    if (notice->topic == TOPIC_FAILSAFE)
+        free(take(notice->value));
     flush(notice); /* it may have changed meanwhile */
 }
 
@@ -126,10 +128,12 @@ static void write_notice(struct notice *notice)
     if (notice->leader_only)
         store_txn_expect(notice->txn, "leader", ETCD_CREATE_REVISION, lease->create_revision);
     if (notice->topic == TOPIC_FAILSAFE) {
-        /* A late one must not undo a later one: the round asks whom the last one names. */
+        /* A late one must not undo a later one: the round asks whom the last one names. Nor may one of
+         * a former process, whose doubts are forgotten: adopting rewrites the leader key (L7). */
         notice->compared = revision_of(notice);
         notice->in_doubt = true;
         store_txn_expect(notice->txn, notice->name, ETCD_MOD_REVISION, notice->compared);
+        store_txn_expect(notice->txn, "leader", ETCD_MOD_REVISION, lease->mod_revision);
     }
     store_txn_put(notice->txn, notice->name, notice->value, notice->lease);
     store_txn_send(notice->txn, mono_add(now, WRITE_MS), on_notice, notice);
@@ -247,7 +251,10 @@ void publish_history(struct publish *publish, const char *json)
 
 void publish_failsafe(struct publish *publish, const char *json)
 {
-    want(&publish->notices[TOPIC_FAILSAFE], json);
+    struct notice *notice = &publish->notices[TOPIC_FAILSAFE];
+    want(notice, json);
+    if (notice->txn == NULL)
+        free(take(notice->value));
 }
 
 bool publish_failsafe_committed(const struct publish *publish)

@@ -34,6 +34,7 @@ void publish_member(struct publish *publish, const char *json);
 
 /* As leader, each kept as it was last given; NULL: leave alone what is there. Copied. */
 void publish_history(struct publish *publish, const char *json);
+/* Not kept: who may be named is known in this very cycle alone (L6). */
 void publish_failsafe(struct publish *publish, const char *json);
 /* L6: what the table shows of /failsafe is what was last committed: no write of it by this process is
  * under way or in doubt. */

@@ -29,6 +29,8 @@ static bool leads(const struct view *view, const struct failsafe_ask *ask)
 enum failsafe_answer failsafe_judge(const struct view *view, enum action running,
                                     const struct failsafe_ask *ask, char ret_why[LIMIT_REASON])
 {
+    if (ask->member[0] != '\0' && strcmp(ask->member, view->self) != 0)
+        return refuse(FAILSAFE_REFUSED, ret_why, "another member is asked for at this address");
     if (view->store.loaded && !view->policy.failsafe)
         return refuse(FAILSAFE_OFF, ret_why, "failsafe_mode is off");
     if (view->lease.owns_key || view_holds_lease(view) || view_is_primary(view) ||
@@ -98,11 +100,12 @@ bool failsafe_bars(const struct view *view, char ret_why[LIMIT_REASON])
 }
 
 /* Who is named anew has promised nothing, nor has who may race because nobody is named any more: not
- * while the holding may rest on what the others promised. */
+ * while the holding may rest on what the others promised, us or the process before us. */
 static struct names without_new_ones(const struct view *view, const struct names *wanted)
 {
     const struct names *now = &view->store.failsafe;
-    bool promises_live = mono_before(view->now, view->lease.promised_until);
+    bool promises_live =
+        view->lease.inherited || mono_before(view->now, view->lease.promised_until);
     if (!promises_live)
         return *wanted;
     if (wanted->n == 0)
@@ -142,7 +145,8 @@ bool failsafe_others(const struct view *view, struct names *ret_others)
 
 struct mono failsafe_due(const struct lease *lease)
 {
-    if (lease->lifted || !(lease->owns_key || lease->keyless) || !lease->held_once)
+    if (lease->lifted || lease->inherited || !(lease->owns_key || lease->keyless) ||
+        !lease->held_once)
         return MONO_NEVER;
     return mono_add(lease->held_until, -lease->ttl_ms * 5 / 8);
 }

@@ -16,13 +16,14 @@ struct failsafe_ask {
     char name[LIMIT_NAME];
     int64_t create_revision; /* of its key; 0: not told (Patroni) */
     int64_t ttl_ms;          /* that it counts with; 0: not told */
+    char member[LIMIT_NAME]; /* whom it takes us for; "" not told (Patroni) */
 };
 
 enum failsafe_answer {
     FAILSAFE_ACCEPTED,
     FAILSAFE_OFF,     /* the mode is not on */
     FAILSAFE_LEADING, /* we lead, or are about to */
-    FAILSAFE_REFUSED, /* there is a quorum, and no lease of the asker */
+    FAILSAFE_REFUSED, /* there is a quorum, and no lease of the asker; or another member is meant */
 };
 
 /* `running`: the plan that runs here, ACT_WAIT none. `ret_why` is filled unless accepted. Where the
@@ -50,6 +51,6 @@ struct names failsafe_members(const struct view *view);
  * there is no way round the lease. */
 bool failsafe_others(const struct view *view, struct names *ret_others);
 
-/* When the next round is due: while renewals count never (each moves it on), for the first time once
- * 5/8 of the ttl are left, when a renewal and the one beside it had no answer. */
+/* When the next round is due: while renewals count never (each moves it on), nor before the first one after
+ * an adoption; for the first time once 5/8 of the ttl are left, when a renewal and the one beside it had no answer. */
 struct mono failsafe_due(const struct lease *lease);

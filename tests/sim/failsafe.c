@@ -35,6 +35,7 @@ static void write_members(struct sim *sim, int i, node_set members)
                                .timeout_us = SECONDS(1),
                                .done = on_written };
     request.txn.cmp_leader_create = node->lease.create_revision;
+    request.txn.cmp_leader_mod = node->lease.mod_revision;
     request.txn.cmp_failsafe_mod = node->cache.failsafe.mod;
     request.txn.standbys = members;
     node->round.compared = node->cache.failsafe.mod;
@@ -49,6 +50,8 @@ static void publish_members(struct sim *sim, int i)
     if (node->round.writing || !view_is_primary(&node->view) || !view_self_leads(&node->view) ||
         !node->view.store.reachable)
         return;
+    if (sim->mutation == MUT_ADOPT_FORGETS)
+        node->view.lease.inherited = false;
     if (sim->mutation == MUT_NAMED_UNPROMISED)
         node->view.lease.promised_until = (struct mono){ 0 };
     struct names names = failsafe_members(&node->view);

@@ -80,15 +80,18 @@ void fault_node_thawed(struct sim *sim, const struct fault *fault)
 
 bool fault_sidecar_killed(struct sim *sim, struct fault *fault)
 {
-    if (!sim->node[fault->target].alive || sim->host[fault->target].frozen[PROC_GUARD] ||
+    const struct node *node = &sim->node[fault->target];
+    if (!node->alive || sim->host[fault->target].frozen[PROC_GUARD] ||
         !sim->guard[fault->target].alive)
+        return false;
+    if (sim->focus != NULL && sim->focus->kills_promised && !lease_by_promise(&node->lease))
         return false;
     sidecar_crash(sim, fault->target, rng_tail(&sim->rng, MS(100), SECONDS(2)));
     return true;
 }
 
 /* What a former process of this name still has in mind, with the revisions that it knew. */
-enum ghost { GHOST_RELEASE, GHOST_SYNC, GHOST_KEEPALIVE, GHOST_KINDS };
+enum ghost { GHOST_RELEASE, GHOST_SYNC, GHOST_KEEPALIVE, GHOST_FAILSAFE, GHOST_KINDS };
 
 static void ghost_ignores(struct sim *sim, int node, int64_t ctx, const struct reply *reply)
 {
@@ -98,7 +101,12 @@ static void ghost_ignores(struct sim *sim, int node, int64_t ctx, const struct r
     (void)reply;
 }
 
-/* arg: what and who, the key's create and mod revision, /sync's. */
+static node_set any_members(struct sim *sim)
+{
+    return (node_set)(rng_next(&sim->rng) & ((1u << sim->n) - 1));
+}
+
+/* arg: what and who, the key's create and mod revision, that of /sync or /failsafe. */
 static void on_ghost(struct sim *sim, const struct event *event)
 {
     int i = (int)(event->arg[0] >> 32);
@@ -130,13 +138,19 @@ static void on_ghost(struct sim *sim, const struct event *event)
         request.txn.kind = TXN_SYNC;
         request.txn.cmp_sync_mod = event->arg[3];
         request.txn.cmp_leader_create = CMP_NONE;
-        request.txn.standbys = (node_set)(rng_next(&sim->rng) & ((1u << sim->n) - 1) & ~(1u << i));
+        request.txn.standbys = any_members(sim) & (node_set) ~(1u << i);
         if (sim->mutation == MUT_SYNC_NO_COMPARE)
             request.txn.cmp_sync_mod = request.txn.cmp_leader_mod = CMP_NONE;
         break;
     case GHOST_KEEPALIVE:
         request.kind = REQ_KEEPALIVE;
         request.lease = event->arg[1];
+        break;
+    case GHOST_FAILSAFE:
+        request.kind = REQ_TXN;
+        request.txn.kind = TXN_FAILSAFE;
+        request.txn.cmp_failsafe_mod = event->arg[3];
+        request.txn.standbys = any_members(sim) | (node_set)(1u << i);
         break;
     case GHOST_KINDS:
         return;
@@ -159,12 +173,15 @@ bool fault_two_of_one_name(struct sim *sim, struct fault *fault)
     if (!fault_sidecar_killed(sim, fault))
         return false;
     for (int64_t n = rng_range(&sim->rng, 1, 4); n > 0; n--) {
-        int64_t what = rng_range(&sim->rng, 0, GHOST_KINDS - 1);
+        int64_t what = rng_range(&sim->rng, 0, GHOST_KINDS - 1 - !sim->failsafe);
+        int64_t list = what == GHOST_FAILSAFE ? kv->failsafe.mod
+                       : kv->sync.exists      ? kv->sync.mod
+                                              : 0;
         struct event event = {
             .fn = on_ghost,
             .host = HOST_NONE,
             .arg = { (int64_t)i << 32 | what, what == GHOST_KEEPALIVE ? lease : kv->leader.create,
-                     kv->leader.mod, kv->sync.exists ? kv->sync.mod : 0 },
+                     kv->leader.mod, list },
         };
         sim_at(sim, rng_tail(&sim->rng, MS(50), SECONDS(8)), &event);
     }

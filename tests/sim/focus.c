@@ -49,6 +49,17 @@ static const struct focus focuses[MUT_MAX] = {
     [MUT_ROUND_FROM_REPLY] = { .faults = { "network slow", "sidecar killed for long",
                                            "sidecar stopped (SIGSTOP)" },
                                .failsafe = true },
+    /* A member comes back just as a sidecar is replaced that had gone on by promises; the first renewals
+     * after that come to nothing. */
+    [MUT_ADOPT_FORGETS] = { .faults = { "sidecar killed and restarted", "node dead and back",
+                                        "node partitioned from etcd only",
+                                        "node partitioned from everything" },
+                            .failsafe = true,
+                            .sync_off = true,
+                            .kills_promised = true,
+                            .late = REQ_KEEPALIVE,
+                            .late_permille = 500,
+                            .late_ms = 20000 },
     /* Without /sync to keep it out, a member comes back that /failsafe has not dropped yet. */
     [MUT_ROUND_UNWRITTEN] = { .faults = { "node partitioned from everything", "node dead and back",
                                           "etcd frozen everywhere" },

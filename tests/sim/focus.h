@@ -12,7 +12,8 @@ enum { FOCUS_FAULTS = 4 };
 struct focus {
     const char *faults[FOCUS_FAULTS]; /* by name; most of a life's faults are of these */
     bool failsafe, sync_off;
-    int late_permille; /* of the requests of that kind: long on their way */
+    bool kills_promised; /* a sidecar is killed only while promises hold its lease */
+    int late_permille;   /* of the requests of that kind: long on their way */
     enum request_kind late;
     enum txn_kind late_txn; /* where it is a transaction */
     int late_ms;

@@ -40,6 +40,7 @@
     X(YOUNG_RACES, "L6", "I1", "a restarted sidecar races at once (bare lease)")                   \
     X(UNNAMED_RACES, "L6", "I1", "a member that /failsafe does not name races")                    \
     X(NAMED_UNPROMISED, "L6", "I1", "/failsafe names one more while promises of the others live")  \
+    X(ADOPT_FORGETS, "L6", "I1", "/failsafe names one more after an adoption, before a renewal")   \
     X(ROUND_UNWRITTEN, "L6", "I1", "a round asks whom /failsafe is to name, written or not")       \
     X(LIFT_UNMARKED, "L8", "I1", "the deadline is lifted without a mark in the holder record")     \
     X(UNMARKED_EARLY, "L8", "I1", "the mark goes before the guard has a deadline again")           \

@@ -110,6 +110,7 @@ static void succeeded(struct sim *sim, int i, const struct lease_taken *taken)
             .id = txn->lease,
             .ttl_ms = sim->ttl_ms,
             .owns_key = true,
+            .inherited = true,
             .create_revision = txn->cmp_leader_create,
             .mod_revision = sim->mutation == MUT_ADOPT_IN_PLACE ? txn->cmp_leader_mod : rev,
             .held_once = guard->has_deadline,

@@ -109,6 +109,20 @@ START_TEST(failsafe_is_committed_or_in_doubt)
 }
 END_TEST
 
+/* L6: whom it may name is known in the cycle alone: what could not be written then is not written later. */
+START_TEST(failsafe_waits_for_its_cycle)
+{
+    ck_assert_int_eq(store_node_step(&a, STEP_TAKE_KEY, ""), ERR_OK);
+    publish_failsafe(a.publish, "{\"a\":\"http://a/\"}");
+    publish_failsafe(a.publish, "{}"); /* the former one is under way */
+    run_for(loop, 1000);
+    ck_assert_str_eq(key_of(&b, "failsafe").value, "{\"a\":\"http://a/\"}");
+    publish_failsafe(a.publish, "{}");
+    run_for(loop, 300);
+    ck_assert_str_eq(key_of(&b, "failsafe").value, "{}");
+}
+END_TEST
+
 static bool sees_the_last_event(struct store_node *node)
 {
     struct cluster_key key;
@@ -172,6 +186,7 @@ int main(void)
     tcase_add_test(slow, status_is_the_leaders);
     tcase_add_test(slow, events_make_one_ring);
     tcase_add_test(slow, failsafe_is_committed_or_in_doubt);
+    tcase_add_test(slow, failsafe_waits_for_its_cycle);
     tcase_add_test(slow, events_wait_for_the_store);
     suite_add_tcase(suite, slow);
     SRunner *runner = srunner_create(suite);

@@ -73,6 +73,22 @@ START_TEST(refuses_with_a_quorum)
 }
 END_TEST
 
+/* An address changed hands: who answers there has promised for itself only. */
+START_TEST(refuses_for_another)
+{
+    struct view view;
+    char why[LIMIT_REASON];
+    view_of_standby(&view);
+    view.policy.failsafe = true;
+    view.store.reachable = false;
+    struct failsafe_ask ask = ask_of("b");
+    (void)text_copy(ask.member, LIMIT_NAME, "c");
+    ck_assert_int_eq(failsafe_judge(&view, ACT_WAIT, &ask, why), FAILSAFE_REFUSED);
+    (void)text_copy(ask.member, LIMIT_NAME, "a");
+    ck_assert_int_eq(failsafe_judge(&view, ACT_WAIT, &ask, why), FAILSAFE_ACCEPTED);
+}
+END_TEST
+
 /* Whoever leads, or has begun to take the key, gives no promise. */
 START_TEST(leading_or_about_to)
 {
@@ -225,6 +241,14 @@ START_TEST(members_of_failsafe)
     names = failsafe_members(&view);
     ck_assert(names.n == 1 && names_has(&names, "a"));
     view.lease.promised_until = view.now;
+    view.lease.inherited = true; /* the former process may have been promised something */
+    names = failsafe_members(&view);
+    ck_assert(names.n == 1 && names_has(&names, "a"));
+    view.policy.failsafe = true;
+    names = failsafe_members(&view);
+    ck_assert(names.n == 1 && names_has(&names, "a"));
+    ck_assert_int_eq(failsafe_due(&view.lease).ms, MONO_NEVER.ms);
+    view.policy.failsafe = view.lease.inherited = false;
     ck_assert_uint_eq(failsafe_members(&view).n, 0);
     view.policy.failsafe = true;
     names = failsafe_members(&view);
@@ -505,6 +529,7 @@ int main(void)
     TCase *tcase = tcase_create("failsafe");
     tcase_add_test(tcase, accepts_without_a_quorum);
     tcase_add_test(tcase, refuses_with_a_quorum);
+    tcase_add_test(tcase, refuses_for_another);
     tcase_add_test(tcase, leading_or_about_to);
     tcase_add_test(tcase, promise_bars_the_race);
     tcase_add_test(tcase, promise_is_the_longer_one);
