@@ -17,7 +17,7 @@
     X(ABANDON, "abandon")          /* give up a lease whose key is lost (L7) */                    \
     X(BOOTSTRAP, "bootstrap")      /* initdb and first start */                                    \
     X(FINISH_BOOTSTRAP, "finish bootstrap")                                                        \
-    X(CLONE, "clone") /* base backup from the leader */                                            \
+    X(CLONE, "clone") /* base backup of the cluster */                                             \
     X(START_STANDBY, "start standby")                                                              \
     X(READ_WAL, "read WAL") /* does it reach what is confirmed? (S7) */                            \
     X(START_PRIMARY, "restart in place")                                                           \

@@ -236,12 +236,17 @@ static void plan_leave(struct plan *plan, const struct view *view)
     add_stop(plan, STOP_MS);
 }
 
+static void add_clone(struct plan *plan, const struct view *view, const struct decision *decision)
+{
+    add_named(plan, STEP_BASE_BACKUP, UNBOUNDED, view_clone_source(view));
+    add_named(plan, STEP_START_STANDBY, QUICK_MS, decision->peer);
+}
+
 /* S2: "A member clones only while /sync does not name it, and writes a new data id first". */
-static void plan_clone(struct plan *plan, const struct decision *decision)
+static void plan_clone(struct plan *plan, const struct view *view, const struct decision *decision)
 {
     add(plan, STEP_WRITE_DATA_ID, QUICK_MS);
-    add_named(plan, STEP_BASE_BACKUP, UNBOUNDED, decision->peer);
-    add_named(plan, STEP_START_STANDBY, QUICK_MS, decision->peer);
+    add_clone(plan, view, decision);
 }
 
 static void plan_reclone(struct plan *plan, const struct view *view,
@@ -252,8 +257,7 @@ static void plan_reclone(struct plan *plan, const struct view *view,
         add_stop(plan, STOP_MS);
     add(plan, STEP_WRITE_DATA_ID, QUICK_MS);
     add(plan, STEP_REMOVE_DATA, UNBOUNDED);
-    add_named(plan, STEP_BASE_BACKUP, UNBOUNDED, decision->peer);
-    add_named(plan, STEP_START_STANDBY, QUICK_MS, decision->peer);
+    add_clone(plan, view, decision);
 }
 
 static void plan_rewind(struct plan *plan, const struct view *view, const struct decision *decision)
@@ -394,7 +398,7 @@ struct plan plan_make(const struct view *view, const struct decision *decision)
         plan_finish_bootstrap(&plan, view);
         break;
     case ACT_CLONE:
-        plan_clone(&plan, decision);
+        plan_clone(&plan, view, decision);
         break;
     case ACT_READ_WAL:
         add(&plan, STEP_READ_WAL, READ_WAL_MS);

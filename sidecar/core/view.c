@@ -45,6 +45,22 @@ const struct peer *view_peer(const struct view *view, const char *name)
     return NULL;
 }
 
+const char *view_clone_source(const struct view *view)
+{
+    const struct peer *leader = view_peer(view, view->store.leader), *best = NULL;
+    for (size_t i = 0; leader != NULL && i < view->store.n_peers; i++) {
+        const struct peer *peer = &view->store.peers[i];
+        const struct member *member = &peer->member;
+        bool serves = peer->has_key && member->tags.clonefrom && member->streaming &&
+                      member->state == MEMBER_RUNNING && member->role == MEMBER_ROLE_REPLICA &&
+                      member->timeline == leader->member.timeline &&
+                      strcmp(member->name, view->self) != 0;
+        if (serves && (best == NULL || member->receive_lsn > best->member.receive_lsn))
+            best = peer;
+    }
+    return best != NULL ? best->member.name : view->store.leader;
+}
+
 const struct walsender *view_walsender(const struct view *view, const char *name)
 {
     for (size_t i = 0; i < view->pg.n_walsenders; i++)

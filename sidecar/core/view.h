@@ -97,6 +97,9 @@ bool view_other_leads(const struct view *view); /* somebody else does */
  * (L6), or the guard's deadline is lifted and the holder record is the one of that lift (L8). */
 bool view_may_retake(const struct view *view);
 const struct peer *view_peer(const struct view *view, const char *name); /* NULL when unknown */
+/* Whom a base backup is taken from: of the members with the tag `clonefrom` that stream from the leader, on
+ * its timeline, the one that is furthest on; else the leader. */
+const char *view_clone_source(const struct view *view);
 const struct walsender *view_walsender(const struct view *view, const char *name);
 /* S7: our history contains the confirmed position and we have got that far. */
 bool view_has_confirmed(const struct view *view);

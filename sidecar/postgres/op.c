@@ -365,7 +365,8 @@ static void take_view(struct pg_op *op, const struct view *view)
 {
     const struct peer *peer = view_peer(view, op->step.name);
     if (peer != NULL && conf_parse_url(peer->member.conn_url, op->host, &op->port))
-        op->source_position = peer->member.xlog_location;
+        op->source_position = peer->member.role == MEMBER_ROLE_REPLICA ? peer->member.receive_lsn
+                                                                       : peer->member.xlog_location;
     else
         op->host[0] = '\0';
     op->confirmed = view->store.confirmed_lsn;

@@ -161,6 +161,7 @@ static void fill_peer(struct sim *sim, int i, int p, struct peer *peer)
     peer->member.receive_lsn = member->received;
     peer->member.replay_lsn = member->replayed;
     peer->member.timeline = member->timeline;
+    peer->member.tags.clonefrom = p == sim_clonefrom(sim);
     peer->member.tags.nosync = member->nosync;
     peer->member.tags.nofailover = member->nofailover;
     peer->data_id_revision = node->cache.data_id[p];

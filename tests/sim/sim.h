@@ -105,6 +105,11 @@ struct sim {
 };
 
 /* sim.c */
+/* Who has the tag `clonefrom`, in every second life: no dice, so that the other lives stay what they were. */
+static inline int sim_clonefrom(const struct sim *sim)
+{
+    return (int)(sim->seed % (2 * DATA_MAX));
+}
 /* A life with the faults that `focus` (which may be MUT_NONE) is about. */
 void sim_init(struct sim *sim, uint64_t seed, enum mutation mutation, enum mutation focus);
 void sim_run(struct sim *sim);

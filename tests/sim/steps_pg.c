@@ -160,21 +160,28 @@ static enum outcome adopt_new(struct sim *sim, int i, const struct step *step)
     return DONE;
 }
 
-/* The server at the other end answers as a primary. */
-static struct pg *source(struct sim *sim, int i, const char *name)
+/* The server at the other end answers. */
+static struct pg *server(struct sim *sim, int i, const char *name)
 {
     int from = node_index(name);
     if (from == NODE_NONE || from == i || !repl_up(sim, i, from) || !repl_up(sim, from, i) ||
         !sim_lives(sim, from, PROC_POSTGRES))
         return NULL;
     struct pg *pg = &sim->pg[from];
-    return pg->state == PG_UP && pg->postmaster && !pg->in_recovery ? pg : NULL;
+    return pg->state == PG_UP && pg->postmaster ? pg : NULL;
+}
+
+/* It does so as a primary. */
+static struct pg *source(struct sim *sim, int i, const char *name)
+{
+    struct pg *pg = server(sim, i, name);
+    return pg != NULL && !pg->in_recovery ? pg : NULL;
 }
 
 static enum outcome base_backup(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
-    const struct pg *from = source(sim, i, step->name);
+    const struct pg *from = server(sim, i, step->name); /* a standby serves as well */
     if (from == NULL || !may_change(sim, i))
         return REFUSED;
     check_replaced(sim, i);

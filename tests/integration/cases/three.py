@@ -24,6 +24,31 @@ def led(node):
     return "pg_promote" in node.logs() or "plan: promote" in node.logs()
 
 
+@case("three-clonefrom")
+def clone_from(context):
+    """A member with the tag clonefrom serves the base backup of another; the leader is the upstream all the same."""
+    def edit(config, node):
+        if node.name == "n3":
+            config["tags"] = {"clonefrom": True}
+
+    cluster = context.up(data=3, ttl=3, edit=edit)
+    primary = cluster.leader()
+    wait_for("two standbys stream", lambda: len(streaming(primary)) == 2, 60, 0.2)
+    context.load()
+    if primary.name == "n3":
+        status, body = primary.rest("/switchover", "POST", {"leader": "n3"}, timeout=30)
+        assert status == 200, (status, body)
+        primary = cluster.wait_leader(30, other_than=primary)
+    other = next(n for n in cluster.data if n is not primary and n.name != "n3")
+    wait_for("n3 streams", lambda: "n3" in streaming(primary), 60, 0.2)
+    status, body = other.rest("/reinitialize", "POST", {}, timeout=30)
+    assert status == 200, (status, body)
+    wait_for("a clone from n3", lambda: "clone: basebackup from n3" in other.logs(), 30, 0.2)
+    wait_for(f"{other} streams from {primary}", lambda: other.name in streaming(primary), 60, 0.2)
+    context.settle()
+    return f"{other} was cloned from n3 and follows {primary}"
+
+
 @case("three-primary-lost", short=True)
 def primary_lost(context):
     """Three data nodes, the primary's is lost: the sync standby leads, the third follows and fills the set."""

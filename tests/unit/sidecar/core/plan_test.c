@@ -211,6 +211,38 @@ START_TEST(clone)
 }
 END_TEST
 
+static void may_serve(struct peer *peer, lsn_t received)
+{
+    peer->member.tags.clonefrom = peer->member.streaming = true;
+    peer->member.receive_lsn = received;
+}
+
+/* patroni-compat 1.2: from a member with `clonefrom` that streams; the upstream is the leader all the same. */
+START_TEST(clone_from_a_tagged_member)
+{
+    struct view view;
+    view_of_stopped(&view);
+    view.pg.dir = DATA_DIR_EMPTY;
+    may_serve(view_add_peer(&view, "c"), VIEW_LSN);
+    may_serve(view_add_peer(&view, "d"), VIEW_LSN + 8);
+    PLANS(&view, ACT_CLONE, "write data id, base backup:d, start standby:b");
+    struct peer *d = view_edit_peer(&view, "d"), *c = view_edit_peer(&view, "c");
+    d->member.streaming = false;
+    PLANS(&view, ACT_CLONE, "write data id, base backup:c, start standby:b");
+    c->member.timeline = 7;
+    PLANS(&view, ACT_CLONE, "write data id, base backup:b, start standby:b");
+    d->member.streaming = true;
+    d->has_key = false;
+    PLANS(&view, ACT_CLONE, "write data id, base backup:b, start standby:b");
+    d->has_key = true;
+    d->member.state = MEMBER_STARTING;
+    PLANS(&view, ACT_CLONE, "write data id, base backup:b, start standby:b");
+    d->member.state = MEMBER_RUNNING;
+    d->member.tags.clonefrom = false;
+    PLANS(&view, ACT_CLONE, "write data id, base backup:b, start standby:b");
+}
+END_TEST
+
 /* The same for data that is there: out of /sync (which must succeed), down, a new id, and only then
  * is anything removed. */
 START_TEST(reclone)
@@ -350,6 +382,7 @@ static TCase *words(void)
     tcase_add_test(tests, release);
     tcase_add_test(tests, leave);
     tcase_add_test(tests, clone);
+    tcase_add_test(tests, clone_from_a_tagged_member);
     tcase_add_test(tests, reclone);
     tcase_add_test(tests, rewind_and_follow);
     tcase_add_test(tests, restart);
