@@ -146,6 +146,24 @@ static void add_ssn(struct text *conf, const struct conf_input *input)
     add_setting(conf, "synchronous_standby_names", ssn);
 }
 
+/* Design part 6: who reads a logical slot that fails over gets nothing that a synchronous standby lacks.
+ * Beside its name, hence in the same reload (S2). A value of the user's own stands. */
+static void add_synchronized_slots(struct text *conf, const struct conf_input *input)
+{
+    const struct conf_role *role = input->role;
+    auto_text struct text slots = text_new(LIMIT_SSN);
+    char slot[LIMIT_NAME];
+    bool known = input->server_version == 0 || input->server_version >= 170000;
+    if (!known || role->standby || role->ssn != SSN_NAMES || !input->settings->use_slots ||
+        parameters_get(input->parameters, "synchronized_standby_slots") != NULL)
+        return;
+    for (size_t i = 0; i < role->ssn_names.n; i++) {
+        member_slot_name(role->ssn_names.name[i], slot);
+        text_addf(&slots, "%s%s", i > 0 ? "," : "", slot);
+    }
+    add_setting(conf, "synchronized_standby_slots", text_str(&slots));
+}
+
 /* The same on a primary: what only a start can change must not differ after a promotion, or it would
  * show as a pending restart. */
 static void add_recovery_target(struct text *conf)
@@ -210,6 +228,7 @@ static char *render_conf(const struct conf_input *input)
     text_add(&conf, "\n\n");
     add_parameters(&conf, input);
     add_ssn(&conf, input);
+    add_synchronized_slots(&conf, input);
     add_files(&conf, input);
     add_recovery_target(&conf);
     if (input->role->standby)

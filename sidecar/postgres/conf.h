@@ -40,6 +40,7 @@ struct conf_input {
     const struct place *place;
     const struct parameters *parameters;
     const struct conf_role *role;
+    int server_version; /* 170004; 0: 17 */
 };
 void conf_render(const struct conf_input *input, struct conf_files *ret_files);
 

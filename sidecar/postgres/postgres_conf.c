@@ -123,6 +123,7 @@ void postgres_render(const struct postgres *postgres, struct conf_files *ret_fil
         .place = &postgres->place,
         .parameters = &parameters,
         .role = &postgres->role,
+        .server_version = server_version(postgres),
     };
     conf_render(&input, ret_files);
     parameters_done(&parameters);

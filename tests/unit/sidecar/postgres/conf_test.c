@@ -91,6 +91,7 @@ START_TEST(test_standby)
     ck_assert_ptr_nonnull(strstr(files.conf, "recovery_target_timeline = 'latest'"));
     ck_assert_ptr_nonnull(strstr(files.conf, "include 'postgresql.base.conf'"));
     ck_assert_ptr_nonnull(strstr(files.conf, "log_line_prefix = 'it''s'"));
+    ck_assert_ptr_null(strstr(files.conf, "synchronized_standby_slots"));
     ck_assert_ptr_null(strstr(files.conf, "max_standby_streaming_delay"));
     conf_files_done(&files);
 }
@@ -109,11 +110,13 @@ START_TEST(test_names_of_a_primary)
     ck_assert_int_eq(state.ssn_kind, SSN_NAMES);
     ck_assert(names_equal(&state.ssn_names, &role.ssn_names));
     ck_assert_ptr_null(strstr(files.conf, "primary_conninfo"));
+    ck_assert_ptr_nonnull(strstr(files.conf, "synchronized_standby_slots = 'itu0039s,node_2'"));
     conf_files_done(&files);
     role.ssn = SSN_NOBODY;
     render(&role, &files);
     conf_state_parse(files.conf, &state);
     ck_assert_int_eq(state.ssn_kind, SSN_NOBODY);
+    ck_assert_ptr_null(strstr(files.conf, "synchronized_standby_slots"));
     conf_files_done(&files);
 }
 END_TEST
