@@ -27,7 +27,7 @@ def led(node):
 @case("three-clonefrom")
 def clone_from(context):
     """A member with the tag clonefrom serves the base backup of another; the leader is the upstream all the same."""
-    def edit(config, node):
+    def edit(node, config):
         if node.name == "n3":
             config["tags"] = {"clonefrom": True}
 
