@@ -131,11 +131,27 @@ void fault_etcd_goes_on(struct sim *sim, const struct fault *fault)
         fault_etcd_begins(sim, store_host(m));
 }
 
+/* arg: host, frozen. A host that stands still as a whole goes on as a whole: its turn comes then. */
+static void on_freeze(struct sim *sim, const struct event *event)
+{
+    int host = (int)event->arg[0];
+    bool frozen = event->arg[1] != 0;
+    if (!sim->host[host].alive)
+        return;
+    if (!sim->host[host].frozen[PROC_GUARD])
+        sim_freeze(sim, host, PROC_ETCD, frozen);
+    else if (!frozen)
+        sim_at(sim, MS(10), event);
+}
+
 static void freeze_etcd(struct sim *sim, bool frozen)
 {
-    for (int m = 0; m < ETCD_MEMBERS; m++)
-        if (sim->host[store_host(m)].alive && !sim->host[store_host(m)].frozen[PROC_GUARD])
-            sim_freeze(sim, store_host(m), PROC_ETCD, frozen);
+    for (int m = 0; m < ETCD_MEMBERS; m++) {
+        struct event event = { .fn = on_freeze,
+                               .host = HOST_NONE,
+                               .arg = { store_host(m), frozen } };
+        on_freeze(sim, &event);
+    }
 }
 
 /* As it goes on, leases have run out by its own count. */
@@ -156,7 +172,7 @@ void fault_etcd_thawed(struct sim *sim, const struct fault *fault)
 static void on_away(struct sim *sim, const struct event *event)
 {
     struct fault none = { .kind = 0 };
-    if (sim->healed_us != 0 || !store_now(sim)->config.pause)
+    if (!sim->etcd_may_go || !store_now(sim)->config.pause)
         return;
     if (event->arg[0] == 1)
         (void)fault_etcd_stopped(sim, &none);
@@ -171,6 +187,7 @@ bool fault_paused_alone(struct sim *sim, struct fault *fault)
         return false;
     fault->a = rng_range(&sim->rng, 0, 2);
     struct event event = { .fn = on_away, .host = HOST_NONE, .arg = { fault->a } };
+    sim->etcd_may_go = true;
     if (fault->a != 0)
         sim_at(sim, rng_tail(&sim->rng, 0, SECONDS(4)), &event);
     return true;
@@ -178,6 +195,7 @@ bool fault_paused_alone(struct sim *sim, struct fault *fault)
 
 void fault_resumed_alone(struct sim *sim, const struct fault *fault)
 {
+    sim->etcd_may_go = false;
     if (fault->a == 1)
         fault_etcd_goes_on(sim, fault);
     if (fault->a == 2)

@@ -36,6 +36,8 @@ static const struct {
     { 1087212, MUT_NONE, "a guard that was killed just after it had been told to kill" },
     { 1216855, MUT_NONE,
       "a member named in /failsafe while the lease stood on the others' promises (L6)" },
+    { 3020266, MUT_NONE, "etcd stayed frozen where its guard was not scheduled as the others went on" },
+    { 3528269, MUT_NONE, "etcd went away in the very moment in which it had been brought back" },
     { 1260260, MUT_NONE, "a pause whose writing a frozen etcd kept until it had been ended" },
     { 1733390, MUT_NONE, "a clone went on under a /sync that came back with a restored store" },
     { 16590, MUT_NONE, "a word of a member that had not looked at its disk" },

@@ -165,6 +165,7 @@ static void reset(struct sim *sim)
     memset(sim->no_failover, 0, sizeof(sim->no_failover));
     sim->tag_until_us = 0;
     memset(sim->flap_until_us, 0, sizeof(sim->flap_until_us));
+    sim->etcd_may_go = false;
     sim->delay_us = 0;
     sim->tainted = false;
     sim->restored = false;

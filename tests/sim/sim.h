@@ -77,6 +77,7 @@ struct sim {
     bool no_failover[DATA_MAX]; /* its tag */
     int64_t tag_until_us;
     int64_t flap_until_us[DATA_MAX];
+    bool etcd_may_go; /* between the beginning and the end of "cluster paused, then etcd away" */
     int loss_permille;
     int64_t delay_us; /* added to every message, now and then */
 
