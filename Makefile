@@ -5,7 +5,7 @@
 #   make check        everything that a change must pass
 #   make unit         what answers in seconds; ALL=1: all of it
 #   make fuzz SECONDS=n [FUZZ=name]   every harness of tests/fuzz for so long (120)
-#   make sim SEEDS=n | mutations [QUICK=1] | lint | format | coverage | integration CASE=name | soak | bench
+#   make sim SEEDS=n | mutations [QUICK=1] | lint | format | coverage | integration CASE=name | soak | cross | bench
 #   make demo         a cluster to look at and to break; make demo-down ends it
 #   make images       the images that the chart runs; make push REGISTRY=host/folder
 #   make kube-check CASE=name | bench-kube | kube-up | kube-down   a real Kubernetes: tests/kube
@@ -56,7 +56,7 @@ MUSL_CC ?= musl-gcc
 CCACHE  := $(shell command -v ccache)
 
 # What runs in the dev container.
-INNER := check unit fuzz sim mutations lint format coverage integration soak bench demo demo-down images push node-image kube-check bench-kube manifests \
+INNER := check unit fuzz sim mutations lint format coverage integration soak cross bench demo demo-down images push node-image kube-check bench-kube manifests \
 	kube-cluster-up kube-cluster-down dev-shell
 
 # ---- which compiler, which flags --------------------------------------------------
@@ -378,6 +378,9 @@ integration: node-image
 
 soak: node-image
 	NODE_IMAGE=$(NODE_IMAGE) PG=$(PG) tests/integration/run --soak $(CASE)
+
+cross:
+	tests/cross/run
 
 bench: node-image
 	tests/bench/run
