@@ -227,12 +227,18 @@ static const struct field store_fields[] = {
 };
 
 static const struct field lease_fields[] = {
-    AT(struct lease, FIELD_I64, id),           AT(struct lease, FIELD_I64, ttl_ms),
-    AT(struct lease, FIELD_BOOL, owns_key),    AT(struct lease, FIELD_I64, create_revision),
-    AT(struct lease, FIELD_I64, mod_revision), AT(struct lease, FIELD_BOOL, held_once),
-    AT(struct lease, FIELD_MONO, held_until),  AT(struct lease, FIELD_MONO, promised_until),
-    AT(struct lease, FIELD_BOOL, keyless),     AT(struct lease, FIELD_BOOL, lifted),
-    AT(struct lease, FIELD_I64, tried),        AT(struct lease, FIELD_BOOL, inherited),
+    AT(struct lease, FIELD_I64, id),
+    AT(struct lease, FIELD_I64, ttl_ms),
+    AT(struct lease, FIELD_BOOL, owns_key),
+    AT(struct lease, FIELD_I64, create_revision),
+    AT(struct lease, FIELD_I64, mod_revision),
+    AT(struct lease, FIELD_BOOL, held_once),
+    AT(struct lease, FIELD_MONO, held_until),
+    AT(struct lease, FIELD_MONO, promised_until),
+    AT(struct lease, FIELD_BOOL, keyless),
+    AT(struct lease, FIELD_BOOL, lifted),
+    AT(struct lease, FIELD_I64, tried),
+    AT(struct lease, FIELD_BOOL, inherited),
     END,
 };
 
