@@ -104,8 +104,8 @@ def both_lost(context):
     writer = context.load()
     cluster.move_raft_leader(cluster.witness)
     assert cluster.sync_standbys() == [sync.name]
+    primary.kill()  # first: it would else have dropped the standby from /sync, and only itself may lead then
     sync.kill()
-    primary.kill()
     began = now()
     wait_for("three ttl passed", lambda: now() - began > 10, 20, 0.2)
     assert writer.last_ack() < began + 0.2 and cluster.leader() is None and cluster.key("leader") is None
