@@ -1,5 +1,6 @@
 #include "sidecar/core/history.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -74,6 +75,15 @@ static bool leader_is_ready(const struct view *view)
            leader->member.state == MEMBER_RUNNING;
 }
 
+/* Before 16, pg_rewind took the leader's timeline from its last checkpoint: between a promotion and the
+ * first one after it, it finds nothing to be done. */
+static bool rewind_is_too_early(const struct view *view)
+{
+    const struct peer *leader = view_peer(view, view->store.leader);
+    long release = strtol(leader->member.version, NULL, 10); /* 0: not told */
+    return leader->member.checkpoint_pending && release != 0 && release < 16;
+}
+
 bool history_wal_missing(const struct view *view, struct decision *decision)
 {
     bool allowed = view->policy.clone_on_divergence || view->policy.clone_on_rewind_failure;
@@ -110,7 +120,11 @@ bool history_mend(const struct view *view, struct decision *decision, enum histo
     if (sync_names(&view->store.sync, view->self))
         return say(decision, ACT_WAIT, "our WAL %s that of %s, but /sync still names this member",
                    fact, view->store.leader);
-    if (view->policy.use_rewind && !view->memory.rewind_failed)
+    bool rewinds = view->policy.use_rewind && !view->memory.rewind_failed;
+    if (rewinds && rewind_is_too_early(view))
+        return say(decision, ACT_WAIT, "our WAL %s that of %s: pg_rewind waits for its checkpoint",
+                   fact, view->store.leader);
+    if (rewinds)
         return say(decision, ACT_REWIND, "our WAL %s that of %s", fact, view->store.leader);
     if (view->memory.rewind_failed && view->policy.clone_on_rewind_failure)
         return say(decision, ACT_RECLONE, "pg_rewind failed and the configuration allows a clone");

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #include "../../support/view_stub.h"
 
 /* a is a running standby on timeline 1; b leads timeline 2, which left timeline 1 at VIEW_LSN. */
@@ -151,6 +153,24 @@ START_TEST(mends)
 }
 END_TEST
 
+/* Before 16, pg_rewind finds nothing to do until the leader's first checkpoint after its promotion. */
+START_TEST(mends_after_the_checkpoint)
+{
+    struct view view;
+    leader_on_two(&view);
+    view.pg.position = VIEW_LSN + 1;
+    struct peer *b = view_edit_peer(&view, "b");
+    b->member.checkpoint_pending = true;
+    (void)text_copy(b->member.version, LIMIT_NAME, "15.20");
+    expect(&view, ACT_WAIT, "waits for its checkpoint");
+    b->member.checkpoint_pending = false;
+    expect(&view, ACT_REWIND, "has diverged");
+    b->member.checkpoint_pending = true;
+    (void)text_copy(b->member.version, LIMIT_NAME, "17.12");
+    expect(&view, ACT_REWIND, "has diverged");
+}
+END_TEST
+
 START_TEST(mends_without_rewind)
 {
     struct view view;
@@ -214,6 +234,7 @@ int main(void)
     tcase_add_test(tests, leader_history);
     tcase_add_test(tests, own_history_unknown);
     tcase_add_test(tests, mends);
+    tcase_add_test(tests, mends_after_the_checkpoint);
     tcase_add_test(tests, mends_without_rewind);
     tcase_add_test(tests, mends_later);
     tcase_add_test(tests, mends_only_in_the_known_store);
