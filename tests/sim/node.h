@@ -26,7 +26,8 @@ struct sequence {
 
 struct runner {
     bool running;
-    bool op_done; /* the operation half of the present step */
+    bool op_done;          /* the operation half of the present step */
+    enum err_code op_code; /* of the last operation that ended */
     bool op_failed;
     uint32_t op; /* tells late answers from the present operation's */
     size_t at;

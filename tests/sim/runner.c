@@ -59,7 +59,9 @@ static void end_plan(struct sim *sim, int i, enum ending ending)
     clear_orders(&node->orders, action, ending);
     if (action == ACT_REWIND && ending != DROPPED) {
         node->memory.rewind_checked = ending == COMPLETED;
-        node->memory.rewind_failed = ending == FAILED && end.kind == STEP_REWIND;
+        /* A leader that went away in the middle says nothing of our data. */
+        node->memory.rewind_failed =
+            ending == FAILED && end.kind == STEP_REWIND && runner->op_code != ERR_UNREACHABLE;
     }
     if (action == ACT_SYNC_GROW)
         sync_note_growth(&node->memory, &node->view, &end, ending == COMPLETED);
@@ -201,5 +203,6 @@ void runner_op_done(struct sim *sim, int i, uint32_t op, enum err_code code)
         node->runner.op_done = true;
     else
         node->runner.op_failed = true;
+    node->runner.op_code = code;
     node_wake_now(sim, i);
 }

@@ -4,7 +4,7 @@
 
 #include "tests/sim/sim.h"
 
-enum outcome { DONE, AGAIN, REFUSED };
+enum outcome { DONE, AGAIN, REFUSED, AWAY };
 
 typedef enum outcome step_fn(struct sim *sim, int node, const struct step *step);
 
@@ -212,7 +212,9 @@ static enum outcome rewind_to(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
     const struct pg *from = source(sim, i, step->name);
-    if (from == NULL || !may_change(sim, i) || rng_chance(&sim->rng, 20))
+    if (from == NULL)
+        return AWAY;
+    if (!may_change(sim, i) || rng_chance(&sim->rng, 20))
         return REFUSED;
     bool needed = !wal_contains(sim, from->branch, from->flush, pg->branch, pg->flush);
     pg->torn = false;
@@ -405,6 +407,12 @@ static bool by_guard(enum step_kind kind)
            kind == STEP_GUARD_LIFT || kind == STEP_START_STANDBY || kind == STEP_START_PRIMARY;
 }
 
+static bool by_tool(enum step_kind kind)
+{
+    return kind == STEP_BASE_BACKUP || kind == STEP_REWIND || kind == STEP_INITDB ||
+           kind == STEP_READ_WAL;
+}
+
 static void on_op(struct sim *sim, const struct event *event)
 {
     int i = event->host;
@@ -412,7 +420,9 @@ static void on_op(struct sim *sim, const struct event *event)
     if (!runner->running || runner->op != (uint32_t)event->arg[0])
         return;
     const struct step *step = &runner->plan.steps[runner->at];
-    enum outcome outcome = table[step->kind].fn(sim, i, step);
+    /* The guard runs the tools, in the order in which it was asked. */
+    bool waits = by_tool(step->kind) && sim->host[i].frozen[PROC_GUARD];
+    enum outcome outcome = waits ? AGAIN : table[step->kind].fn(sim, i, step);
     if (outcome == AGAIN) {
         sim_at(sim, MS(10), event);
         return;
@@ -423,7 +433,8 @@ static void on_op(struct sim *sim, const struct event *event)
     }
     if (outcome == DONE && rng_chance(&sim->rng, 3))
         outcome = REFUSED; /* done, but the answer is lost */
-    runner_op_done(sim, i, runner->op, outcome == DONE ? ERR_OK : ERR_TIMEOUT);
+    enum err_code failure = outcome == AWAY ? ERR_UNREACHABLE : ERR_TIMEOUT;
+    runner_op_done(sim, i, runner->op, outcome == DONE ? ERR_OK : failure);
 }
 
 static void on_torn(struct sim *sim, const struct event *event)
