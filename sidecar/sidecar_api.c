@@ -297,6 +297,7 @@ static void fill_borrowed(struct sidecar *sidecar)
     if (state->view == NULL)
         return;
     fill_store(sidecar, sidecar->snapshot);
+    state->log_lines_lost = log_dropped();
     if (sidecar->control_local != NULL)
         state->scheduled_restart = control_local_scheduled(sidecar->control_local);
     if (sidecar->etcd_member == NULL) {

@@ -115,7 +115,8 @@ static void in_vain(struct failsafe_round *round, const struct question *questio
 {
     const char *name = round->list.members[question - round->questions].name;
     char text[LIMIT_REASON];
-    (void)snprintf(text, sizeof(text), "%s does not acknowledge us: %s", name, why);
+    (void)snprintf(text, sizeof(text), "%s does not acknowledge us: %.*s", name,
+                   (int)(sizeof(text) / 2), why);
     if (strcmp(text, round->complaint) != 0)
         log_warn("failsafe: %s -> asking again until the lease ends", text);
     (void)text_copy(round->complaint, sizeof(round->complaint), text);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clean.h"
-#include "base/log.h"
 #include "sidecar/api/routes.h"
 
 struct metrics {
@@ -193,7 +192,7 @@ static void add_ours(struct metrics *to, const struct api_state *state, struct m
     gauge(to, "pgvigil_alarm", "Value is 1 if this node needs a person, see /patroni, 0 otherwise.",
           state->alarm != NULL);
     number(to, "pgvigil_log_lines_dropped_total", "counter",
-           "Log lines dropped because nobody read them.", log_dropped());
+           "Log lines dropped because nobody read them.", state->log_lines_lost);
     add_rules(to, state);
 }
 

@@ -87,6 +87,7 @@ struct api_state {
 
     bool pending_restart;
     const char *pending_restart_reason; /* JSON {"guc": {"old_value": …, "new_value": …}} */
+    uint64_t log_lines_lost;            /* by this process, as nobody read them */
     const char *scheduled_restart;      /* JSON {"schedule": …}; NULL: none */
     bool failsafe_active;
     const char *running; /* the action under way that no order may join: "restart"; NULL: none */

@@ -6,7 +6,6 @@
 #include <sys/time.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "sidecar/api/routes.h"
 #include "sidecar/core/accept.h"
 #include "sidecar/patroni.h"
@@ -151,8 +150,9 @@ static void add_identity(json_t *body, const struct api_state *state)
     json_object_set_new(patroni, "name", json_string(state->name));
     json_object_set_new(body, "patroni", patroni);
     add_scheduled_restart(body, state->scheduled_restart);
-    if (log_dropped() > 0) /* there is no queue whose size could be told */
-        json_object_set_new(body, "logger_records_lost", json_integer((json_int_t)log_dropped()));
+    if (state->log_lines_lost > 0) /* there is no queue whose size could be told */
+        json_object_set_new(body, "logger_records_lost",
+                            json_integer((json_int_t)state->log_lines_lost));
 }
 
 static const char *state_text(const struct api_state *state)
