@@ -78,6 +78,17 @@ static void observe(struct sidecar *sidecar)
     postgres_fill(sidecar->postgres, view);
 }
 
+/* Who was to be cloned from a leader that is no more leads now. Later, a standby again, it must not give
+ * up its data for that order. */
+static void drop_reinit(struct sidecar *sidecar)
+{
+    struct view *view = sidecar->view;
+    if (!sidecar->orders.reinit || !view->lease.owns_key)
+        return;
+    log_warn("reinit: this member leads now -> the order to clone it again is dropped");
+    sidecar->orders.reinit = view->orders.reinit = false;
+}
+
 /* What a former leader taught does not hold against a new one. */
 static void forget_former_leader(struct sidecar *sidecar)
 {
@@ -344,6 +355,7 @@ void sidecar_cycle(void *arg)
         observe(sidecar);
         sidecar_remember_members(sidecar);
         forget_former_leader(sidecar);
+        drop_reinit(sidecar);
         sidecar->decision = decide(sidecar->view);
         note_decision(sidecar);
         act(sidecar);

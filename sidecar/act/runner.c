@@ -150,17 +150,13 @@ static enum outcome look(struct runner *runner, const struct view *view)
     const struct step *step = &runner->plan.steps[runner->at];
     if (runner->state == STEP_BROKEN)
         return FAILED;
-    if (runner->state == STEP_AWAITING) {
-        switch (step_await(view, step, &runner->memory)) {
-        case AWAIT_YES:
-            return SUCCEEDED;
-        case AWAIT_FAILED:
-            err_set(&runner->failure, ERR_REFUSED, "what it waits for cannot come any more");
-            return FAILED;
-        case AWAIT_NOT_YET:
-            break;
-        }
+    enum await condition = step_await(view, step, &runner->memory);
+    if (condition == AWAIT_FAILED) {
+        err_set(&runner->failure, ERR_REFUSED, "what it waits for cannot come any more");
+        return FAILED;
     }
+    if (condition == AWAIT_YES && runner->state == STEP_AWAITING)
+        return SUCCEEDED;
     if (mono_before(view->now, runner->deadline))
         return GOES_ON;
     err_set(&runner->failure, ERR_TIMEOUT, "not done within %d ms", (int)step->deadline_ms);
@@ -183,23 +179,21 @@ static void log_step(const struct runner *runner, const struct view *view, bool 
 
 bool runner_cycle(struct runner *runner, const struct view *view, struct runner_end *ret_end)
 {
-    while (runner->running) {
-        enum outcome outcome = look(runner, view);
-        if (outcome == GOES_ON)
-            return false;
-        log_step(runner, view, outcome == FAILED);
-        if (outcome == FAILED && !runner->plan.steps[runner->at].optional)
-            return end_plan(runner, ret_end, runner->failure.code);
-        if (runner->at + 1 == runner->plan.n)
-            return end_plan(runner, ret_end, ERR_OK);
-        end_step(runner);
-        runner->at++;
-        begin_step(runner, view);
-        /* The view is as old as the step before: conditions wait for the next one. */
-        if (runner->state == STEP_AWAITING) {
-            runner->spec.changed(runner->spec.arg);
-            return false;
-        }
-    }
+    if (!runner->running)
+        return false;
+    enum outcome outcome = look(runner, view);
+    if (outcome == GOES_ON)
+        return false;
+    log_step(runner, view, outcome == FAILED);
+    if (outcome == FAILED && !runner->plan.steps[runner->at].optional)
+        return end_plan(runner, ret_end, runner->failure.code);
+    if (runner->at + 1 == runner->plan.n)
+        return end_plan(runner, ret_end, ERR_OK);
+    end_step(runner);
+    runner->at++;
+    begin_step(runner, view);
+    /* The view is as old as the step before: conditions wait for the next one. */
+    if (runner->state == STEP_AWAITING)
+        runner->spec.changed(runner->spec.arg);
     return false;
 }

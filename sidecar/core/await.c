@@ -72,6 +72,13 @@ static enum await received(const struct view *view, const struct step *step)
     return when(step->names.n == 0);
 }
 
+/* Where it does not, somebody must take over: no time for its answer. */
+static enum await leads_still(const struct view *view, const struct step *step)
+{
+    bool leads = view->store.leader_exists && strcmp(view->store.leader, step->name) == 0;
+    return leads ? AWAIT_YES : AWAIT_FAILED;
+}
+
 static enum await primary_up(const struct view *view)
 {
     if (!view->guard.tree_alive)
@@ -97,6 +104,8 @@ enum await step_await(const struct view *view, const struct step *step,
     case STEP_STOP_FAST:
     case STEP_KILL_TREE:
         return when(!view->guard.tree_alive);
+    case STEP_REACH_LEADER:
+        return leads_still(view, step);
     case STEP_SLOTS:
         return when(!view->pg.slots_differ);
     case STEP_AWAIT_OUT:

@@ -1,6 +1,6 @@
 #pragma once
 /* The half of a step that waits: a pure condition over the newest view, asked again in every cycle
- * until it holds, fails, or the step's deadline passes. Steps without a condition answer AWAIT_YES.
+ * until it holds once the operation has ended, fails, or the step's deadline passes. Steps without a condition answer AWAIT_YES.
  * Sidecar and simulation share it. */
 #include "sidecar/core/plan.h"
 #include "sidecar/core/view.h"
@@ -8,7 +8,7 @@
 enum await {
     AWAIT_NOT_YET,
     AWAIT_YES,
-    AWAIT_FAILED, /* it cannot hold any more: end the plan */
+    AWAIT_FAILED, /* it cannot hold any more: end the plan, also while the operation runs */
 };
 
 /* What a running plan carries from step to step. */

@@ -23,7 +23,8 @@ enum {
     KILL_MS = 60000,
     RECEIVED_MS = 1000,
     OUT_MS = 2000,
-    SYNC_MS = 3000, /* commits wait while the set grows */
+    REACH_MS = 8000, /* a tool that connects, for 5 s at most: its own words say more */
+    SYNC_MS = 3000,  /* commits wait while the set grows */
     PROBE_MS = 2000,
     CHECKPOINT_MS = 300000,
     INITDB_MS = 300000,
@@ -253,6 +254,7 @@ static void plan_reclone(struct plan *plan, const struct view *view,
                          const struct decision *decision)
 {
     add_leave_sync(plan, view, true);
+    add_named(plan, STEP_REACH_LEADER, REACH_MS, decision->peer);
     if (view->guard.tree_alive)
         add_stop(plan, STOP_MS);
     add(plan, STEP_WRITE_DATA_ID, QUICK_MS);
@@ -262,6 +264,7 @@ static void plan_reclone(struct plan *plan, const struct view *view,
 
 static void plan_rewind(struct plan *plan, const struct view *view, const struct decision *decision)
 {
+    add_named(plan, STEP_REACH_LEADER, REACH_MS, decision->peer);
     if (view->guard.tree_alive)
         add_stop(plan, STOP_MS);
     add(plan, STEP_WRITE_DATA_ID, QUICK_MS);

@@ -52,10 +52,11 @@
     X(INITDB, "initdb")                    /* into <data>.new, with our mark, fsynced */           \
     X(ADOPT_NEW, "move initdb into place") /* rename <data>.new */                                 \
     X(CREATE_ROLES, "create roles")                                                                \
-    X(BASE_BACKUP, "base backup")     /* from step.name, into <data>.new, then renamed */          \
-    X(REMOVE_DATA, "remove data")     /* only where the configuration or a person said so */       \
-    X(REWIND, "pg_rewind")            /* from step.name; nothing needed is success */              \
-    X(FOLLOW, "set primary_conninfo") /* step.name ("": nobody), by reload */                      \
+    X(REACH_LEADER, "reach the leader") /* step.name answers as a primary: keys may outlive it */  \
+    X(BASE_BACKUP, "base backup")       /* from step.name, into <data>.new, then renamed */        \
+    X(REMOVE_DATA, "remove data")       /* only where the configuration or a person said so */     \
+    X(REWIND, "pg_rewind")              /* from step.name; nothing needed is success */            \
+    X(FOLLOW, "set primary_conninfo")   /* step.name ("": nobody), by reload */                    \
     X(END_BLOCKERS, "end blocking sessions") /* max_standby_*_delay = 0 by reload (part 6) */      \
     X(PROMOTE, "pg_promote")                 /* sent */                                            \
     X(AWAIT_PRIMARY, "await primary")        /* not in recovery any more */                        \

@@ -83,6 +83,8 @@ void conf_conninfo(const struct place *place, const struct conf_target *target,
     add_keyword(to, "user", login->username);
     add_keyword(to, "dbname", target->database);
     add_keyword(to, "application_name", target->application_name);
+    add_keyword(to, "replication", target->walsender ? "true" : NULL);
+    add_keyword(to, "target_session_attrs", target->primary ? "primary" : NULL);
     add_keyword(to, "passfile", place->pgpass);
     text_addf(to, " connect_timeout='%d'", CONNECT_TIMEOUT_S);
     add_keyword(to, "sslmode", login->sslmode != NULL ? login->sslmode : "prefer");

@@ -53,6 +53,8 @@ struct conf_target {
     int port;
     const char *database; /* NULL: none said */
     const char *application_name;
+    bool walsender; /* a replication connection, of no database */
+    bool primary;   /* one that is in recovery is no answer */
 };
 /* A keyword/value string for libpq without a password (that is in the password file). */
 void conf_conninfo(const struct place *place, const struct conf_target *target,

@@ -369,6 +369,7 @@ static void take_view(struct pg_op *op, const struct view *view)
                                                                        : peer->member.xlog_location;
     else
         op->host[0] = '\0';
+    op->system_id = view->store.initialize;
     op->confirmed = view->store.confirmed_lsn;
     op->cookie = (struct guard_cookie){ view->lease.id, view->lease.create_revision };
     if (op->step.kind == STEP_SLOTS)
@@ -390,6 +391,7 @@ static const struct {
     [STEP_INITDB] = { .begin = pg_initdb, .writes = true },
     [STEP_ADOPT_NEW] = { .begin = pg_adopt_new, .writes = true },
     [STEP_CREATE_ROLES] = { .begin = pg_create_roles },
+    [STEP_REACH_LEADER] = { .begin = pg_reach_leader, .writes = true }, /* the password file */
     [STEP_BASE_BACKUP] = { .begin = pg_base_backup, .writes = true },
     [STEP_REMOVE_DATA] = { .begin = pg_remove_data, .writes = true },
     [STEP_REWIND] = { .begin = pg_rewind, .writes = true },

@@ -71,6 +71,7 @@ struct pg_op {
     char host[LIMIT_URL]; /* of step.name; "" not known */
     int port;
     lsn_t source_position; /* of step.name as it publishes it */
+    uint64_t system_id;    /* the cluster's; 0: not told */
     lsn_t confirmed;       /* S7 */
     struct guard_cookie cookie;
     struct slot_plan slots;
@@ -124,7 +125,8 @@ static inline const struct guard_status *op_guard(const struct pg_op *op)
 /* The beginnings of the operations. */
 op_fn pg_start_standby, pg_start_primary, pg_stop_fast, pg_kill_tree, pg_hand_over;
 op_fn pg_lift_deadline;
-op_fn pg_initdb, pg_adopt_new, pg_create_roles, pg_base_backup, pg_remove_data, pg_rewind;
+op_fn pg_initdb, pg_adopt_new, pg_create_roles, pg_reach_leader, pg_base_backup, pg_remove_data,
+    pg_rewind;
 op_fn pg_follow, pg_end_blockers, pg_set_ssn, pg_write_conf, pg_reload;
 op_fn pg_promote, pg_checkpoint, pg_probe_free, pg_probe_waits, pg_read_flush, pg_wake_waiters;
 op_fn pg_slots, pg_read_wal;

@@ -28,6 +28,16 @@ void arguments_done(struct arguments *arguments)
     *arguments = (struct arguments){ .n = 0 };
 }
 
+void arguments_add_question(struct arguments *arguments, const char *conninfo, const char *sql)
+{
+    arguments_add(arguments, "--no-psqlrc");
+    arguments_add(arguments, "--no-password");
+    arguments_add(arguments, "--tuples-only");
+    arguments_add(arguments, "--no-align");
+    arguments_add(arguments, "--dbname=%s", conninfo);
+    arguments_add(arguments, "--command=%s", sql);
+}
+
 static bool is_in(const char *name, const char *const *list)
 {
     for (; *list != NULL; list++)

@@ -16,6 +16,8 @@ void arguments_add(struct arguments *arguments, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void arguments_done(struct arguments *arguments);
 
+/* psql, which prints the bare columns of one answer: a|b. */
+void arguments_add_question(struct arguments *arguments, const char *conninfo, const char *sql);
 /* Adds --name or --name=value for each; those in `refused` (NULL-terminated) are left out. */
 void arguments_add_options(struct arguments *arguments, const json_t *options,
                            const char *const *refused);

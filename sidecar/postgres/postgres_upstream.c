@@ -57,12 +57,7 @@ static void ask(struct postgres *postgres)
     };
     conf_conninfo(&postgres->place, &target, &conninfo);
     write_question(probe_state(postgres->probe)->view.position, &sql);
-    arguments_add(&arguments, "--no-psqlrc");
-    arguments_add(&arguments, "--no-password");
-    arguments_add(&arguments, "--tuples-only");
-    arguments_add(&arguments, "--no-align");
-    arguments_add(&arguments, "--dbname=%s", text_str(&conninfo));
-    arguments_add(&arguments, "--command=%s", text_str(&sql));
+    arguments_add_question(&arguments, text_str(&conninfo), text_str(&sql));
     const struct tool_spec spec = {
         .program = "psql",
         .args = (const char *const *)arguments.item,

@@ -212,6 +212,18 @@ void check_replaced(struct sim *sim, int node)
                      node_name(node));
 }
 
+/* Part 6: nothing is removed for a leader that only its keys still tell of. */
+void check_leader_lived(struct sim *sim, int node)
+{
+    const struct runner *runner = &sim->node[node].runner;
+    int leader = node_index(runner->plan.steps[runner->plan.n - 1].name);
+    const struct pg *pg = &sim->pg[leader];
+    bool leads = pg->state == PG_UP && !pg->in_recovery;
+    if (!leads && pg->since_us < runner->began_us)
+        check_broken(sim, "kept", "the data of %s are removed, and the server of %s is no more",
+                     node_name(node), node_name(leader));
+}
+
 /* The person who asked for this failover gave up what the new leader lacks. */
 void check_forgive(struct sim *sim, int node)
 {

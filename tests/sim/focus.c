@@ -49,6 +49,15 @@ static const struct focus focuses[MUT_MAX] = {
     [MUT_ROUND_FROM_REPLY] = { .faults = { "network slow", "sidecar killed for long",
                                            "sidecar stopped (SIGSTOP)" },
                                .failsafe = true },
+    /* A member comes back while etcd answers now and then, and the primary goes on by promises. */
+    [MUT_NAMED_UNPROMISED] = { .faults = { "node dead and back", "node partitioned from etcd only",
+                                           "node partitioned from everything",
+                                           "etcd frozen everywhere" },
+                               .failsafe = true,
+                               .sync_off = true,
+                               .late = REQ_KEEPALIVE,
+                               .late_permille = 500,
+                               .late_ms = 20000 },
     /* A member comes back just as a sidecar is replaced that had gone on by promises; the first renewals
      * after that come to nothing. */
     [MUT_ADOPT_FORGETS] = { .faults = { "sidecar killed and restarted", "node dead and back",

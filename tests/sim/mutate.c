@@ -159,6 +159,8 @@ void mutate_plan(const struct sim *sim, struct plan *plan)
         drop(plan, find(plan, STEP_MARK_LIFTED));
     if (plan->action == ACT_UNLIFT && sim->mutation == MUT_UNMARKED_EARLY)
         drop(plan, find(plan, STEP_GUARD_DEADLINE));
+    if (plan->action == ACT_RECLONE && sim->mutation == MUT_LEADER_UNASKED)
+        drop(plan, find(plan, STEP_REACH_LEADER));
     if ((plan->action == ACT_TAKE || plan->action == ACT_PROMOTE) && sim->mutation == MUT_NO_S4)
         drop(plan, find(plan, STEP_WRITE_SYNC));
 }

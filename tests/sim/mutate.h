@@ -60,6 +60,7 @@
     X(NEVER_SHRINK, "S5", "S5", "the set does not shrink when the standby is gone")                \
     X(ANY_STORE, "S6", "lost", "a store that was set back is taken for the same")                  \
     X(NO_CONFIRMED, "S7", "S7", "what is confirmed is not looked at")                              \
+    X(LEADER_UNASKED, "part 6", "kept", "data are removed on the word of the leader's keys")       \
     X(STOP_LEFT_ALONE, "G2", "G2", "the guard leaves a stop to the sidecar alone")                 \
     X(NO_LOCK, "G3", "G3", "no lock beside PGDATA")                                                \
     X(GONE_EARLY, "G1", "I1", "the tree counts as gone when the postmaster exits")                 \

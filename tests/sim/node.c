@@ -148,6 +148,8 @@ static void on_cycle(struct sim *sim, const struct event *event)
     sim->counters.cycles++;
     observe_fill(sim, i);
     forget_former_leader(node);
+    if (node->view.lease.owns_key) /* what was to be cloned leads now */
+        node->orders.reinit = node->view.orders.reinit = false;
     mutate_view(sim, &node->view);
     struct decision decision = decide(&node->view);
     tell_decision(sim, i, &decision);

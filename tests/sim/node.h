@@ -32,6 +32,7 @@ struct runner {
     uint32_t op; /* tells late answers from the present operation's */
     size_t at;
     struct mono step_began;
+    int64_t began_us;
     struct plan plan;
     struct plan_memory memory;
     bool accepts_loss;

@@ -14,6 +14,7 @@ void check_key(struct sim *sim); /* the leader key has changed */
 void check_taken(struct sim *sim, const struct txn *txn);
 void check_writable(struct sim *sim, int node); /* Postgres has begun to accept writes */
 void check_replaced(struct sim *sim, int node);
+void check_leader_lived(struct sim *sim, int node);
 void check_promoting(struct sim *sim, int node);
 bool check_acked(struct sim *sim, int node, lsn_t lsn); /* false: it is not counted */
 void check_sync(struct sim *sim);                       /* /sync or somebody's WAL has changed */

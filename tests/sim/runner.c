@@ -142,8 +142,9 @@ static enum await look(struct sim *sim, int i)
         return AWAIT_FAILED;
     if (mutate_await(sim, step))
         return AWAIT_YES;
-    enum await now =
-        runner->op_done ? step_await(&node->view, step, &runner->memory) : AWAIT_NOT_YET;
+    enum await now = step_await(&node->view, step, &runner->memory);
+    if (now == AWAIT_YES && !runner->op_done)
+        now = AWAIT_NOT_YET;
     if (now == AWAIT_NOT_YET && step->deadline_ms > 0 &&
         mono_diff(node->view.now, runner->step_began) >= step->deadline_ms)
         return AWAIT_FAILED;
@@ -180,6 +181,7 @@ void runner_begin(struct sim *sim, int i, const struct decision *decision)
         if (runner->plan.steps[s].kind == STEP_ASK_OUT)
             node->wants_out = true;
     runner->running = true;
+    runner->began_us = sim->now_us;
     runner->at = 0;
     runner->accepts_loss = decision->accepts_loss;
     runner->memory =

@@ -178,6 +178,11 @@ static struct pg *source(struct sim *sim, int i, const char *name)
     return pg != NULL && !pg->in_recovery ? pg : NULL;
 }
 
+static enum outcome reach_leader(struct sim *sim, int i, const struct step *step)
+{
+    return source(sim, i, step->name) != NULL ? DONE : AWAY;
+}
+
 static enum outcome base_backup(struct sim *sim, int i, const struct step *step)
 {
     struct pg *pg = &sim->pg[i];
@@ -200,6 +205,7 @@ static enum outcome remove_data(struct sim *sim, int i, const struct step *step)
     if (!may_change(sim, i))
         return REFUSED;
     check_replaced(sim, i);
+    check_leader_lived(sim, i);
     pg->dir = DATA_DIR_EMPTY;
     pg->branch = -1;
     pg->flush = pg->control = LSN_NONE;
@@ -382,6 +388,7 @@ static const struct {
     [STEP_INITDB] = { initdb, 800, 3000 },
     [STEP_ADOPT_NEW] = { adopt_new, 1, 10 },
     [STEP_CREATE_ROLES] = { needs_primary, 5, 50 },
+    [STEP_REACH_LEADER] = { reach_leader, 20, 200 },
     [STEP_BASE_BACKUP] = { base_backup, 800, 9000 },
     [STEP_REMOVE_DATA] = { remove_data, 10, 500 },
     [STEP_REWIND] = { rewind_to, 200, 4000 },
@@ -410,7 +417,7 @@ static bool by_guard(enum step_kind kind)
 static bool by_tool(enum step_kind kind)
 {
     return kind == STEP_BASE_BACKUP || kind == STEP_REWIND || kind == STEP_INITDB ||
-           kind == STEP_READ_WAL;
+           kind == STEP_READ_WAL || kind == STEP_REACH_LEADER;
 }
 
 static void on_op(struct sim *sim, const struct event *event)

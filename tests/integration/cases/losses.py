@@ -160,3 +160,28 @@ def all_killed(context):
 def all_stopped_in_order(context):
     """All three stopped at once and started, n1 first."""
     return all_stopped(context, lambda n: n.stop(30), ["n1", "n2", "w"])
+
+
+@case("reinit-as-the-leader-dies", short=True)
+def reinit_as_leader_dies(context):
+    """A member is told to clone itself again just when the leader is lost: its data stay, and it leads."""
+    cluster = context.up(ttl=3)
+    writer = context.load()
+    primary = cluster.leader()
+    standby = next(n for n in cluster.data if n is not primary)
+    status, body = primary.rest("/config", "PATCH", {"synchronous_mode": False})
+    assert status == 200, (status, body)
+    wait_for("/sync names nobody", lambda: not cluster.sync_standbys(), 20, 0.1)
+    writer.stop()
+    wait_for("every acknowledged row on the standby", lambda: not writer.missing(standby), 20, 0.2)
+    primary.kill()
+    status, body = standby.rest("/reinitialize", "POST", {}, timeout=10)
+    assert status == 200, (status, body)
+    wait_for(f"{standby} leads", lambda: cluster.leader() is standby, 30, 0.1)
+    missing = writer.missing(standby)
+    assert not missing, f"{len(missing)} acknowledged rows are missing: {missing[:5]}"
+    log = standby.logs()
+    said = [line for line in log.splitlines() if "reach the leader" in line and "stopped at" in line]
+    assert said, "the log does not say that the leader was asked in vain"
+    assert "the order to clone it again is dropped" in log and " removing " not in log
+    return said[0].split("stopped at ")[1][:110]

@@ -56,7 +56,8 @@ bool steps_store_has(enum step_kind kind)
 
 bool steps_postgres_has(enum step_kind kind)
 {
-    return kind == STEP_CHECKPOINT || kind == STEP_STOP_FAST || kind == STEP_PROMOTE;
+    return kind == STEP_CHECKPOINT || kind == STEP_STOP_FAST || kind == STEP_PROMOTE ||
+           kind == STEP_REACH_LEADER;
 }
 
 void steps_store_begin(struct steps_store *steps, const struct view *view)
@@ -367,6 +368,20 @@ START_TEST(condition_fails)
 }
 END_TEST
 
+/* Nor is the end of an operation waited for whose condition cannot come any more. */
+START_TEST(condition_fails_meanwhile)
+{
+    add(STEP_REACH_LEADER, 1000);
+    (void)text_copy(test.plan.steps[0].name, LIMIT_NAME, test.view.store.leader);
+    start();
+    ck_assert(!cycle());
+    test.view.store.leader_exists = false;
+    ck_assert(cycle());
+    expect_ended(false, STEP_REACH_LEADER, ERR_REFUSED);
+    ck_assert_int_eq(fake.freed, 1);
+}
+END_TEST
+
 /* Safety interrupts: the operation under way is cancelled, the runner is free at once. */
 START_TEST(drop)
 {
@@ -425,6 +440,7 @@ int main(void)
     tcase_add_test(tests, deadline_wakes_the_cycle);
     tcase_add_test(tests, condition_needs_a_newer_view);
     tcase_add_test(tests, condition_fails);
+    tcase_add_test(tests, condition_fails_meanwhile);
     tcase_add_test(tests, drop);
     tcase_add_test(tests, freed_in_the_middle);
     tcase_add_test(tests, without_postgres);

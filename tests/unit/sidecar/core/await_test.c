@@ -20,7 +20,7 @@ static bool only_operates(enum step_kind kind)
         STEP_INITDB,     STEP_ADOPT_NEW,       STEP_BASE_BACKUP,    STEP_GUARD_DEADLINE,
         STEP_STOP_FAST,  STEP_KILL_TREE,       STEP_AWAIT_OUT,      STEP_AWAIT_PRIMARY,
         STEP_AWAIT_SYNC, STEP_AWAIT_SSN_SHOWN, STEP_AWAIT_RECEIVED, STEP_SLOTS,
-        STEP_GUARD_LIFT, STEP_READ_WAL,
+        STEP_GUARD_LIFT, STEP_READ_WAL,        STEP_REACH_LEADER,
     };
     for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
         if (waiting[i] == kind)
@@ -133,6 +133,22 @@ START_TEST(slots)
     ck_assert_int_eq(ask(&view, STEP_SLOTS), AWAIT_YES);
     view.pg.slots_differ = true;
     ck_assert_int_eq(ask(&view, STEP_SLOTS), AWAIT_NOT_YET);
+}
+END_TEST
+
+/* Who is asked whether it lives must lead still: else somebody has to take over. */
+START_TEST(reaching)
+{
+    struct step step = { .kind = STEP_REACH_LEADER, .name = "b" };
+    const struct plan_memory memory = { .flush = LSN_NONE };
+    struct view view;
+    view_of_standby(&view);
+    ck_assert_int_eq(step_await(&view, &step, &memory), AWAIT_YES);
+    view.store.leader[0] = 'c';
+    ck_assert_int_eq(step_await(&view, &step, &memory), AWAIT_FAILED);
+    view.store.leader[0] = 'b';
+    view.store.leader_exists = false;
+    ck_assert_int_eq(step_await(&view, &step, &memory), AWAIT_FAILED);
 }
 END_TEST
 
@@ -299,6 +315,7 @@ int main(void)
     tcase_add_loop_test(tests, guard_deadline, 0, 6);
     tcase_add_test(tests, gone);
     tcase_add_test(tests, out);
+    tcase_add_test(tests, reaching);
     tcase_add_test(tests, primary);
     tcase_add_test(tests, slots);
     tcase_add_test(tests, names_shown);

@@ -217,6 +217,29 @@ START_TEST(data_id_first)
 }
 END_TEST
 
+/* A key may outlive the leader: it has answered before anything of ours is stopped or gone for it. */
+static void check_reached(const struct view *view, const struct plan *plan, void *arg)
+{
+    static const enum step_kind gives_up[] = { STEP_REMOVE_DATA, STEP_REWIND };
+    int reached = find(plan, STEP_REACH_LEADER), stop = find(plan, STEP_STOP_FAST);
+    (void)view;
+    (void)arg;
+    for (size_t i = 0; i < sizeof(gives_up) / sizeof(gives_up[0]); i++) {
+        int at = find(plan, gives_up[i]);
+        if (at < 0)
+            continue;
+        ck_assert(reached >= 0 && reached < at && !plan->steps[reached].optional);
+        ck_assert(stop < 0 || reached < stop);
+        ck_assert_str_eq(plan->steps[reached].name, plan->steps[plan->n - 1].name);
+    }
+}
+
+START_TEST(leader_reached_first)
+{
+    every_plan(check_reached, NULL);
+}
+END_TEST
+
 START_TEST(step_names)
 {
     for (int kind = 0; kind < STEP_MAX; kind++)
@@ -236,6 +259,7 @@ static TCase *always(void)
     tcase_add_test(tests, gone_first);
     tcase_add_test(tests, names_cover_sync);
     tcase_add_test(tests, data_id_first);
+    tcase_add_test(tests, leader_reached_first);
     tcase_add_test(tests, step_names);
     return tests;
 }

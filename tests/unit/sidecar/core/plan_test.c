@@ -243,19 +243,20 @@ START_TEST(clone_from_a_tagged_member)
 }
 END_TEST
 
-/* The same for data that is there: out of /sync (which must succeed), down, a new id, and only then
- * is anything removed. */
+/* The same for data that is there: out of /sync (which must succeed), the leader answers, down, a new id,
+ * and only then is anything removed. */
 START_TEST(reclone)
 {
     struct view view;
     view_of_standby(&view);
     view.orders.reinit = true;
     PLANS(&view, ACT_RECLONE,
-          "ask to leave /sync, await leaving /sync, " STOP ", write data id, remove data, base "
-          "backup:b, start standby:b");
+          "ask to leave /sync, await leaving /sync, reach the leader:b, " STOP ", write data id, "
+          "remove data, base backup:b, start standby:b");
     view_of_stopped(&view);
     view.orders.reinit = true;
-    PLANS(&view, ACT_RECLONE, "write data id, remove data, base backup:b, start standby:b");
+    PLANS(&view, ACT_RECLONE,
+          "reach the leader:b, write data id, remove data, base backup:b, start standby:b");
 }
 END_TEST
 
@@ -266,10 +267,11 @@ START_TEST(rewind_and_follow)
     view.store.sync.standbys.n = 0;
     view.pg.follow_stuck = true;
     view_edit_peer(&view, "b")->member.timeline = 2;
-    PLANS(&view, ACT_REWIND, STOP ", write data id, pg_rewind:b, start standby:b");
+    PLANS(&view, ACT_REWIND,
+          "reach the leader:b, " STOP ", write data id, pg_rewind:b, start standby:b");
     view_of_stopped(&view);
     view.pg.rewinding = true;
-    PLANS(&view, ACT_REWIND, "write data id, pg_rewind:b, start standby:b");
+    PLANS(&view, ACT_REWIND, "reach the leader:b, write data id, pg_rewind:b, start standby:b");
     view_of_standby(&view);
     view.pg.upstream[0] = 'c';
     PLANS(&view, ACT_FOLLOW, "set primary_conninfo:b");

@@ -251,12 +251,33 @@ static void switch_over(void)
     ck_assert_str_eq(pg_node_sql(&b, "SHOW primary_conninfo", value, sizeof(value)), "");
 }
 
+static void cannot_reach(struct pg_node *node, const char *name, uint64_t cluster,
+                         enum err_code code, const char *words)
+{
+    struct step step = { .kind = STEP_REACH_LEADER };
+    text_copy(step.name, sizeof(step.name), name);
+    look(node);
+    node->view.store.initialize = cluster;
+    ck_assert_int_eq(pg_node_step(node, &step), code);
+    ck_assert_msg(strstr(node->err.text, words) != NULL, "%s", node->err.text);
+}
+
+/* Before data is replaced: a primary of this cluster answers, no matter what the keys say. */
+static void reach(void)
+{
+    do_named(&a, STEP_REACH_LEADER, "b");
+    cannot_reach(&a, "b", 4711, ERR_REFUSED, "another cluster answers");
+    cannot_reach(&a, "c", 0, ERR_NOT_FOUND, "no address");
+    cannot_reach(&b, "a", 0, ERR_UNREACHABLE, "a does not answer as a primary");
+}
+
 /* A clean old primary follows; a diverged one is rewound first. */
 static void old_primary_returns(void)
 {
     do_named(&a, STEP_REWIND, "b"); /* nothing needed */
     do_named(&a, STEP_START_STANDBY, "b");
     await(&a, is_streaming, NULL, "old primary streams");
+    cannot_reach(&b, "a", 0, ERR_UNREACHABLE, "hot standby mode");
     ck_assert_int_eq(a.view.pg.ssn_disk, SSN_EMPTY); /* S2: a standby's SSN is empty */
     await(&a, is_on_timeline_2, NULL, "on the new timeline");
     await(&a, has_no_slots, NULL, "slots of the former primary are gone");
@@ -398,6 +419,7 @@ START_TEST(test_life_of_two_nodes)
     clone();
     grow();
     switch_over();
+    reach();
     old_primary_returns();
     follow_nobody();
     diverge_and_rewind();
