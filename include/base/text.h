@@ -33,4 +33,6 @@ char *text_take(struct text *text);
 
 /* Copies `from` into a fixed field; false (and a cut copy) when it does not fit. */
 bool text_copy(char *to, size_t size, const char *from);
+/* Two that are absent are equal. */
+bool text_equal(const char *a, const char *b);
 bool text_starts_with(const char *string, const char *prefix);

@@ -28,10 +28,9 @@ struct lease {
 
     struct mono promised_until; /* L6: every member of /failsafe has promised not to race before;
                                    0: nobody was asked */
-    bool
-        inherited; /* adopted, and no renewal has counted since: held_until may stand on promises that the
-                       former process was given */
-    bool keyless;  /* the key vanished while nobody else may take it (L6, L8): still held, to be
+    bool inherited; /* adopted, and no renewal has counted since: held_until may stand on promises
+                       that the former process was given */
+    bool keyless;   /* the key vanished while nobody else may take it (L6, L8): still held, to be
                       taken anew */
     bool lifted;   /* L8: Postgres runs without a deadline, on the guard's word: held without end */
     int64_t tried; /* the last lease under which this process sent a taking of the key; 0: none */

@@ -9,25 +9,31 @@
 #include "json_kind.h"
 #include "json/json.h"
 
-/* A value as Patroni's clients may have written it. */
+/* A value as Patroni's clients may have written it. False: it is no truth value. */
+static bool read_truth(const json_t *value, bool *ret_truth)
+{
+    static const char *const words[] = { "false", "true", "off", "on", "no", "yes", "0", "1" };
+    for (size_t i = 0; is_text(value) && i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcasecmp(json_string_value(value), words[i]) == 0) {
+            *ret_truth = i % 2 == 1;
+            return true;
+        }
+    if (!json_is_boolean(value) && !is_kind(value, JSON_INTEGER))
+        return false;
+    *ret_truth = json_is_true(value) || json_integer_value(value) != 0;
+    return true;
+}
+
 static bool truth(const json_t *value)
 {
-    if (is_text(value)) {
-        const char *text = json_string_value(value);
-        return strcasecmp(text, "true") == 0 || strcasecmp(text, "on") == 0 ||
-               strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0;
-    }
-    return is_kind(value, JSON_TRUE) ||
-           (is_kind(value, JSON_INTEGER) && json_integer_value(value) != 0);
+    bool is_true = false;
+    return read_truth(value, &is_true) && is_true;
 }
 
 static bool is_truth(const json_t *value)
 {
-    static const char *const words[] = { "true", "false", "on", "off", "yes", "no", "1", "0" };
-    for (size_t i = 0; is_text(value) && i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcasecmp(json_string_value(value), words[i]) == 0)
-            return true;
-    return json_is_boolean(value) || is_kind(value, JSON_INTEGER);
+    bool ignored;
+    return read_truth(value, &ignored);
 }
 
 static bool is_priority(const json_t *value)

@@ -6,6 +6,7 @@
 
 #include "base/clean.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "config_complete.h"
 #include "config_read.h"
 #include "json/json.h"
@@ -112,11 +113,6 @@ bool config_needs_restart(const struct config *former, const struct config *conf
     return !same_section(former, config, "pgvigil") || !same_section(former, config, "etcd3");
 }
 
-static bool same_text(const char *one, const char *other)
-{
-    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
-}
-
 const char *config_other_identity(const struct config *former, const struct config *config)
 {
     const struct {
@@ -128,7 +124,7 @@ const char *config_other_identity(const struct config *former, const struct conf
         { "pgvigil.state_dir", former->state_dir, config->state_dir },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (!same_text(rows[i].former, rows[i].now))
+        if (!text_equal(rows[i].former, rows[i].now))
             return rows[i].path;
     return NULL;
 }

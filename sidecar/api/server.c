@@ -15,6 +15,7 @@
 #include "base/clean.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "server_internal.h"
 
 enum {
@@ -241,16 +242,11 @@ int api_server_port(const struct api_server *server)
     return server->port;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
-}
-
 enum err_code api_server_reload(struct api_server *server, const struct api_settings *settings,
                                 struct err *err)
 {
     const struct api_settings *old = &server->spec.settings;
-    if (!same_text(old->host, settings->host) || old->port != settings->port ||
+    if (!text_equal(old->host, settings->host) || old->port != settings->port ||
         (old->certfile == NULL) != (settings->certfile == NULL) ||
         old->verify_client != settings->verify_client)
         return err_set(err, ERR_REFUSED,

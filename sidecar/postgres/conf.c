@@ -22,15 +22,10 @@ void conf_files_done(struct conf_files *files)
     *files = (struct conf_files){ 0 };
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 bool conf_files_equal(const struct conf_files *a, const struct conf_files *b)
 {
-    return same_text(a->conf, b->conf) && same_text(a->hba, b->hba) &&
-           same_text(a->ident, b->ident) && same_text(a->pgpass, b->pgpass);
+    return text_equal(a->conf, b->conf) && text_equal(a->hba, b->hba) &&
+           text_equal(a->ident, b->ident) && text_equal(a->pgpass, b->pgpass);
 }
 
 /* ---- quoting ---- */

@@ -34,15 +34,20 @@ static void view_of_lost_leader(struct view *view)
     view->store.failsafe_committed = true;
 }
 
+static void view_without_a_quorum(struct view *view)
+{
+    view_of_standby(view);
+    view->policy.failsafe = true;
+    view->store.reachable = false;
+}
+
 /* --- what is answered --- */
 
 START_TEST(accepts_without_a_quorum)
 {
     struct view view;
     char why[LIMIT_REASON];
-    view_of_standby(&view);
-    view.policy.failsafe = true;
-    view.store.reachable = false;
+    view_without_a_quorum(&view);
     struct failsafe_ask ask = ask_of("b");
     ck_assert_int_eq(failsafe_judge(&view, ACT_WAIT, &ask, why), FAILSAFE_ACCEPTED);
     view.store.loaded = false;
@@ -78,9 +83,7 @@ START_TEST(refuses_for_another)
 {
     struct view view;
     char why[LIMIT_REASON];
-    view_of_standby(&view);
-    view.policy.failsafe = true;
-    view.store.reachable = false;
+    view_without_a_quorum(&view);
     struct failsafe_ask ask = ask_of("b");
     (void)text_copy(ask.member, LIMIT_NAME, "c");
     ck_assert_int_eq(failsafe_judge(&view, ACT_WAIT, &ask, why), FAILSAFE_REFUSED);
