@@ -24,5 +24,7 @@ enum err_code lease_holder_from_json(const char *bytes, size_t len, int64_t mod_
 /* lease_id, released, lifted and name. */
 void lease_holder_write(struct text *to, const struct lease_holder *holder);
 
-/* pgvigil/renewed, the trace of a renewal: {"lease":7587880000000000000,"ttl":10}. */
-void lease_trace_write(struct text *to, const struct lease *lease);
+/* pgvigil/renewed, the trace of a renewal: {"lease":7587880000000000000,"ttl":10}. Nothing that holds at
+ * `now`, or is renewed with this trace, lasts for longer than these seconds from now: the lease's length, or
+ * what is left of a longer one from before the ttl was lowered. */
+void lease_trace_write(struct text *to, const struct lease *lease, struct mono now);

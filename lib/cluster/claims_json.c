@@ -133,7 +133,9 @@ void lease_holder_write(struct text *to, const struct lease_holder *holder)
     json_write(to, object);
 }
 
-void lease_trace_write(struct text *to, const struct lease *lease)
+void lease_trace_write(struct text *to, const struct lease *lease, struct mono now)
 {
-    text_addf(to, "{\"lease\":%" PRId64 ",\"ttl\":%d}", lease->id, (int)(lease->ttl_ms / 1000));
+    int64_t left_ms = lease->held_once ? mono_diff(lease->held_until, now) : 0;
+    int64_t ttl_ms = left_ms > lease->ttl_ms ? left_ms + 999 : lease->ttl_ms;
+    text_addf(to, "{\"lease\":%" PRId64 ",\"ttl\":%d}", lease->id, (int)(ttl_ms / 1000));
 }

@@ -44,7 +44,7 @@ static void add_trace(struct lease_keeper *keeper, struct etcd_txn *txn, struct 
 {
     sequence->traced_ms = keeper->lease.ttl_ms;
     auto_text struct text value = text_new(LIMIT_FILE);
-    lease_trace_write(&value, &keeper->lease);
+    lease_trace_write(&value, &keeper->lease, clock_mono());
     add_put(keeper, txn, "pgvigil/renewed", text_str(&value));
 }
 

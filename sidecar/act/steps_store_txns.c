@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "cluster/claims_json.h"
 #include "cluster/failover.h"
 #include "cluster/sync_state_json.h"
@@ -61,7 +62,7 @@ static enum mark mark_of(const struct step_call *call)
 static void put_trace(struct store_op *op)
 {
     auto_text struct text value = text_new(LIMIT_FILE);
-    lease_trace_write(&value, lease_of(op));
+    lease_trace_write(&value, lease_of(op), clock_mono());
     store_txn_put(op->txn, "pgvigil/renewed", text_str(&value), 0);
 }
 

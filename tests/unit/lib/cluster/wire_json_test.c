@@ -517,6 +517,30 @@ static TCase *members_case(void)
     return tc;
 }
 
+static void check_trace(const struct lease *lease, const char *expected)
+{
+    auto_text struct text text = text_new(LIMIT_FILE);
+    lease_trace_write(&text, lease, (struct mono){ 50000 });
+    ck_assert_str_eq(text_str(&text), expected);
+}
+
+/* I1: who finds the key gone waits for as long as a trace says; after the ttl was lowered what was held
+ * before still is. */
+START_TEST(trace_covers_the_holding)
+{
+    struct lease lease = { .id = 7, .ttl_ms = 3000 };
+    check_trace(&lease, "{\"lease\":7,\"ttl\":3}");
+    lease.held_until = (struct mono){ 58001 };
+    check_trace(&lease, "{\"lease\":7,\"ttl\":3}");
+    lease.held_once = true;
+    check_trace(&lease, "{\"lease\":7,\"ttl\":9}");
+    lease.held_until = (struct mono){ 52999 };
+    check_trace(&lease, "{\"lease\":7,\"ttl\":3}");
+    lease.held_until = (struct mono){ 40000 };
+    check_trace(&lease, "{\"lease\":7,\"ttl\":3}");
+}
+END_TEST
+
 static TCase *keys_case(void)
 {
     TCase *tc = tcase_create("keys");
@@ -528,6 +552,7 @@ static TCase *keys_case(void)
     tcase_add_test(tc, confirmed_limit);
     tcase_add_test(tc, holder_there_and_back);
     tcase_add_loop_test(tc, holder_refused, 0, 4);
+    tcase_add_test(tc, trace_covers_the_holding);
     tcase_add_loop_test(tc, status_there_and_back, 0, 2);
     tcase_add_test(tc, status_odd);
     tcase_add_test(tc, status_limits);
