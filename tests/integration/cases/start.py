@@ -66,7 +66,8 @@ def restarted(context):
     cluster = context.make(ttl=3)
     cluster.start()
     n1 = cluster.data[0]
-    wait_for("n1 has founded etcd", lambda: "found a new cluster" in n1.logs(), 30)
+    # before that nothing of it is on a disk, and the next one rightly founds anew
+    wait_for("n1 has founded etcd", lambda: "write the mark" in n1.logs(), 30, 0.02)
     n1.kill()
     n1.start()
     cluster.wait_healthy(120)
