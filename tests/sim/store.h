@@ -29,6 +29,9 @@ struct kv_member {
     lsn_t replayed;
 };
 
+/* What a person changes in `config` while the cluster lives; all off at first. */
+enum setting { SETTING_PAUSE, SETTING_SYNC_OFF, SETTING_FAILSAFE_OFF, SETTINGS };
+
 /* All keys at one revision. */
 struct kv {
     int64_t rev;
@@ -56,7 +59,8 @@ struct kv {
         uint64_t system_id;
     } initialize;
     struct {
-        bool exists, pause, sync_off;
+        bool exists;
+        bool setting[SETTINGS];
         int64_t mod;
     } config;
     struct {
