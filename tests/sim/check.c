@@ -248,7 +248,7 @@ void check_taken(struct sim *sim, const struct txn *txn)
      * and where the guard ends Postgres meanwhile nobody has raced, if it was the last leader. */
     bool anew = txn->anew && sim->last_leader == node;
     sim->counters.retakes += anew;
-    if (kv->config.exists && kv->config.setting[SETTING_PAUSE] && !kv->failover.exists && !anew)
+    if (kv->config.exists && kv->config.pause && !kv->failover.exists && !anew)
         check_broken(sim, "L8", "%s takes the key while the cluster is paused", node_name(node));
     if (sim->last_leader != node && sim->last_leader != NODE_NONE)
         sim->counters.leader_changes++;
@@ -289,8 +289,8 @@ static void check_stall(struct sim *sim)
 static void check_healed(struct sim *sim)
 {
     int64_t since = sim->now_us - sim->healed_us;
-    bool copies = !sim->sync_on || store_now(sim)->config.setting[SETTING_SYNC_OFF] ||
-                  store_now(sim)->sync.standbys != 0;
+    bool copies =
+        !sim->sync_on || store_now(sim)->config.sync_off || store_now(sim)->sync.standbys != 0;
     sim->healed_primary = sim->healed_primary || leading_primary(sim) != NODE_NONE;
     sim->healed_copies = sim->healed_copies || copies;
     if (since > MS(3 * sim->ttl_ms) + SECONDS(30) && !sim->healed_primary)

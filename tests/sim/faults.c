@@ -210,7 +210,6 @@ const struct fault_kind fault_kinds[] = {
     { "etcd set back to an older state", 1, 2000, 25000, fault_store_restored,
       fault_store_accepted },
     { "synchronous mode off for a while", 1, 2000, 25000, fault_sync_off, fault_sync_on },
-    { "failsafe mode off for a while", 2, 1000, 25000, fault_failsafe_off, fault_failsafe_on },
     { "disk slow", 3, 500, 20000, fault_slow_disk, fault_disk_fast },
     { "checkpointer busy", 5, 1000, 30000, fault_checkpointer_busy, NULL },
     { "switchover asked for", 8, 0, 0, fault_switchover, NULL },

@@ -54,9 +54,8 @@ bool fault_lifted(const struct sim *sim);
 void fault_person_looks(struct sim *sim); /* some time after everything was healed */
 fault_begin_fn fault_postmaster_killed, fault_backend_crashed, fault_backend_hung, fault_slow_disk;
 fault_begin_fn fault_sync_lost, fault_tagged, fault_disk_set_back, fault_store_restored,
-    fault_sync_off, fault_failsafe_off;
+    fault_sync_off;
 fault_begin_fn fault_checkpointer_busy, fault_disk_lost, fault_disk_bad, fault_switchover;
 fault_begin_fn fault_failover, fault_key_deleted, fault_pause, fault_orders;
-fault_end_fn fault_sync_back, fault_untagged, fault_sync_on, fault_failsafe_on;
-fault_end_fn fault_store_accepted;
+fault_end_fn fault_sync_back, fault_untagged, fault_sync_on, fault_store_accepted;
 fault_end_fn fault_disk_fast, fault_resume, fault_disk_mended;

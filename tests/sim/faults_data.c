@@ -144,19 +144,6 @@ static void person_writes(struct sim *sim, const struct txn *txn)
         store_send(sim, &request);
 }
 
-static bool is_set(const struct sim *sim, enum setting setting)
-{
-    return store_now(sim)->config.setting[setting];
-}
-
-static void set(struct sim *sim, enum setting setting, bool on)
-{
-    struct txn txn = txn_make(TXN_SETTING, NODE_NONE);
-    txn.setting = setting;
-    txn.flag = on;
-    person_writes(sim, &txn);
-}
-
 bool fault_switchover(struct sim *sim, struct fault *fault)
 {
     const struct kv *kv = store_now(sim);
@@ -266,8 +253,9 @@ static void on_pause_left(struct sim *sim, const struct event *event)
 {
     if (sim->healed_us == 0 || sim->now_us > event->arg[0])
         return;
-    if (is_set(sim, SETTING_PAUSE))
-        set(sim, SETTING_PAUSE, false);
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    if (store_now(sim)->config.pause)
+        person_writes(sim, &txn);
     sim_at(sim, SECONDS(1), event);
 }
 
@@ -348,67 +336,62 @@ bool fault_key_deleted(struct sim *sim, struct fault *fault)
     return true;
 }
 
-static bool turn(struct sim *sim, enum setting setting)
-{
-    if (!store_now(sim)->config.exists || is_set(sim, setting))
-        return false;
-    set(sim, setting, true);
-    return true;
-}
-
-/* Until it is written. arg: the setting. */
-static void on_turn_back(struct sim *sim, const struct event *event)
-{
-    enum setting setting = (enum setting)event->arg[0];
-    if (!is_set(sim, setting))
-        return;
-    set(sim, setting, false);
-    sim_at(sim, MS(300), event);
-}
-
-static void turn_back(struct sim *sim, enum setting setting)
-{
-    struct event event = { .fn = on_turn_back, .host = HOST_NONE, .arg = { setting } };
-    sim_at(sim, 0, &event);
-}
-
 bool fault_pause(struct sim *sim, struct fault *fault)
 {
     (void)fault;
-    return turn(sim, SETTING_PAUSE);
-}
-
-void fault_resume(struct sim *sim, const struct fault *fault)
-{
-    (void)fault;
-    turn_back(sim, SETTING_PAUSE);
+    if (!store_now(sim)->config.exists || store_now(sim)->config.pause)
+        return false;
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    txn.flag = true;
+    person_writes(sim, &txn);
+    return true;
 }
 
 bool fault_sync_off(struct sim *sim, struct fault *fault)
 {
     (void)fault;
-    if (!sim->sync_on || !turn(sim, SETTING_SYNC_OFF))
+    if (!store_now(sim)->config.exists || !sim->sync_on)
         return false;
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    txn.candidate = 1;
+    txn.flag = store_now(sim)->config.pause;
+    person_writes(sim, &txn);
     sim->tainted = true; /* what is acknowledged now may be lost */
     return true;
+}
+
+static void on_sync_on(struct sim *sim, const struct event *event)
+{
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    if (!store_now(sim)->config.sync_off)
+        return;
+    txn.flag = store_now(sim)->config.pause;
+    person_writes(sim, &txn);
+    sim_at(sim, MS(300), event);
 }
 
 void fault_sync_on(struct sim *sim, const struct fault *fault)
 {
     (void)fault;
-    turn_back(sim, SETTING_SYNC_OFF);
+    struct event event = { .fn = on_sync_on, .host = HOST_NONE };
+    sim_at(sim, 0, &event);
 }
 
-bool fault_failsafe_off(struct sim *sim, struct fault *fault)
+/* Until it is written. */
+static void on_resume(struct sim *sim, const struct event *event)
 {
-    (void)fault;
-    return sim->failsafe && turn(sim, SETTING_FAILSAFE_OFF);
+    struct txn txn = txn_make(TXN_PAUSE, NODE_NONE);
+    if (!store_now(sim)->config.pause)
+        return;
+    person_writes(sim, &txn);
+    sim_at(sim, MS(300), event);
 }
 
-void fault_failsafe_on(struct sim *sim, const struct fault *fault)
+void fault_resume(struct sim *sim, const struct fault *fault)
 {
     (void)fault;
-    turn_back(sim, SETTING_FAILSAFE_OFF);
+    struct event event = { .fn = on_resume, .host = HOST_NONE };
+    sim_at(sim, 0, &event);
 }
 
 bool fault_orders(struct sim *sim, struct fault *fault)

@@ -172,7 +172,7 @@ void fault_etcd_thawed(struct sim *sim, const struct fault *fault)
 static void on_away(struct sim *sim, const struct event *event)
 {
     struct fault none = { .kind = 0 };
-    if (!sim->etcd_may_go || !store_now(sim)->config.setting[SETTING_PAUSE])
+    if (!sim->etcd_may_go || !store_now(sim)->config.pause)
         return;
     if (event->arg[0] == 1)
         (void)fault_etcd_stopped(sim, &none);
@@ -210,8 +210,7 @@ static void on_restored(struct sim *sim, const struct event *event)
     struct store *store = &sim->store;
     int64_t to = store->rev - event->arg[0];
     const struct kv *kv = to < 2 ? NULL : store_at(sim, to);
-    if (kv == NULL || !kv->config.exists || kv->config.setting[SETTING_PAUSE] ||
-        kv->config.setting[SETTING_SYNC_OFF])
+    if (kv == NULL || !kv->config.exists || kv->config.pause || kv->config.sync_off)
         to = store->rev;
     store->restoring = false;
     sim->restored_rev = to;

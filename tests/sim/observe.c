@@ -413,9 +413,8 @@ void observe_fill(struct sim *sim, int i)
     struct view *view = &node->view;
     view->now = node_clock(sim, i);
     view->clear_head = sim->now_us - node->cycle_us <= SECONDS(3);
-    view->policy.pause = node->cache.config.setting[SETTING_PAUSE];
-    view->policy.sync_on = sim->sync_on && !node->cache.config.setting[SETTING_SYNC_OFF];
-    view->policy.failsafe = sim->failsafe && !node->cache.config.setting[SETTING_FAILSAFE_OFF];
+    view->policy.pause = node->cache.config.pause;
+    view->policy.sync_on = sim->sync_on && !node->cache.config.sync_off;
     view->policy.sync_strict = sim->strict && view->policy.sync_on;
     view->accept_restored = node->accept_restored;
     view->memory = node->memory;

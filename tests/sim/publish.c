@@ -34,7 +34,7 @@ static struct kv_member member_now(const struct sim *sim, int i)
     fill_state(node, &member);
     member.nosync = node->wants_out;
     member.nofailover = sim->no_failover[i];
-    member.pause = node->cache.config.setting[SETTING_PAUSE];
+    member.pause = node->cache.config.pause;
     if (pg->state != PG_UP)
         return member;
     member.timeline = pg->branch < 0 ? 0 : sim->branch[pg->branch].timeline.tli;

@@ -67,8 +67,7 @@ static void send_trace(struct sim *sim, int i, int at)
 void renew_offer(struct sim *sim, int i)
 {
     const struct lease *lease = &sim->node[i].lease;
-    bool keeps_lift =
-        sim->node[i].guard_seen.lifted && sim->node[i].cache.config.setting[SETTING_PAUSE];
+    bool keeps_lift = sim->node[i].guard_seen.lifted && sim->node[i].cache.config.pause;
     if (lease->owns_key)
         sim->node[i].cookie = (struct guard_cookie){ lease->id, lease->create_revision };
     if (!(lease->owns_key || lease->keyless) || !lease->held_once || keeps_lift)

@@ -188,7 +188,7 @@ static bool is_written(const struct kv *kv, const struct txn *txn)
     case TXN_DATA_ID:
     case TXN_MEMBER:
     case TXN_DELETE_LEADER:
-    case TXN_SETTING:
+    case TXN_PAUSE:
         return false;
     }
     return false;
@@ -386,7 +386,7 @@ static bool make(struct sim *sim, int i, const struct step *step, struct txn *tx
     case TXN_FAILSAFE:
     case TXN_MEMBER:
     case TXN_DELETE_LEADER:
-    case TXN_SETTING:
+    case TXN_PAUSE:
         return true;
     }
     return true;

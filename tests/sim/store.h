@@ -29,9 +29,6 @@ struct kv_member {
     lsn_t replayed;
 };
 
-/* What a person changes in `config` while the cluster lives; all off at first. */
-enum setting { SETTING_PAUSE, SETTING_SYNC_OFF, SETTING_FAILSAFE_OFF, SETTINGS };
-
 /* All keys at one revision. */
 struct kv {
     int64_t rev;
@@ -59,8 +56,7 @@ struct kv {
         uint64_t system_id;
     } initialize;
     struct {
-        bool exists;
-        bool setting[SETTINGS];
+        bool exists, pause, sync_off;
         int64_t mod;
     } config;
     struct {

@@ -121,10 +121,10 @@ static void put_other(struct kv *kv, const struct txn *txn)
         kv->member[txn->node] = txn->member;
         kv->member[txn->node].exists = true;
         kv->member[txn->node].lease = txn->lease;
-    } else if (txn->kind == TXN_CONFIG || txn->kind == TXN_SETTING) {
+    } else if (txn->kind == TXN_CONFIG || txn->kind == TXN_PAUSE) {
         kv->config.exists = true;
-        if (txn->kind == TXN_SETTING)
-            kv->config.setting[txn->setting] = txn->flag;
+        kv->config.pause = txn->kind == TXN_PAUSE && txn->flag;
+        kv->config.sync_off = txn->kind == TXN_PAUSE && txn->candidate == 1;
         kv->config.mod = kv->rev;
     } else {
         kv->initialize.exists = true;
@@ -180,7 +180,7 @@ static void put(struct kv *kv, const struct txn *txn)
     case TXN_CONFIG:
     case TXN_DATA_ID:
     case TXN_MEMBER:
-    case TXN_SETTING:
+    case TXN_PAUSE:
         put_other(kv, txn);
         break;
     }

@@ -24,7 +24,7 @@ enum txn_kind {
     TXN_DATA_ID,
     TXN_MEMBER,
     TXN_DELETE_LEADER,
-    TXN_SETTING,
+    TXN_PAUSE,
     TXN_MARK_LIFTED,
     TXN_CLEAR_LIFTED,
 };
@@ -46,9 +46,8 @@ struct txn {
     int former;    /* TXN_FAILOVER: the leader that is named */
     uint64_t system_id;
     int branch;
-    lsn_t lsn; /* TXN_RENEW: what is confirmed (S7); LSN_NONE: nothing new */
-    bool flag; /* TXN_TAKE: a loss was accepted; TXN_SETTING: on */
-    enum setting setting;
+    lsn_t lsn;   /* TXN_RENEW: what is confirmed (S7); LSN_NONE: nothing new */
+    bool flag;   /* TXN_TAKE: a loss was accepted; TXN_PAUSE: on */
     bool anew;   /* TXN_TAKE: sent by a primary whose key had vanished (L6, L8) */
     bool lifted; /* TXN_TAKE, TXN_ADOPT: the holder record says so (L8) */
     struct kv_member member;
